@@ -1,0 +1,424 @@
+//! Asking: a request's `where`, `base`, day and time become a context; each question runs in it.
+//! Knows requests and answers; the numbers are `query`'s.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Instant;
+
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use queryparser::ast::{Name, Predicate, Span, Statement};
+use queryparser::{Parsed, nearest};
+use serde::{Deserialize, Serialize};
+use storage::View;
+
+use super::{Result, Space};
+use crate::query::bind::{Warning, request_fault};
+use crate::query::cell::Cell;
+use crate::query::count::{CountAnswer, breakdown, count_answer};
+use crate::query::crosstab::{Crosstab, crosstab};
+use crate::query::distribution::{Bins, Distribution, Order, Request as TagRequest, Sides, distribution};
+use crate::query::explain::{Step, explain};
+use crate::query::groups::Axis;
+use crate::query::people::{Listing, Portrait, list, portrait};
+use crate::query::select::{Table, ordering, select};
+use crate::query::{self, Binder, Budget, Column, Context, Node};
+
+/// Values that a distribution shows of each tag unless said.
+const TOP_DEFAULT: usize = 100;
+
+/// An audience as asked: text, or a rule tree; left out, everyone.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(untagged)]
+pub enum Where {
+    /// What stands after WHERE.
+    Text(String),
+    /// A rule tree.
+    Tree(serde_json::Value),
+}
+
+/// What every question takes.
+#[derive(Debug, Clone, Default)]
+pub struct Question {
+    /// The audience; everyone unless said.
+    pub audience: Option<Where>,
+    /// What shares and indexes are measured against; everyone unless said.
+    pub base: Option<Where>,
+    /// What CURRENT_DATE means; today in the space's zone unless said.
+    pub as_of: Option<Date>,
+    /// Longest time; never more than the engine's limit.
+    pub timeout_ms: Option<u64>,
+    /// Set when nobody waits for the answer any more.
+    pub cancelled: Arc<AtomicBool>,
+}
+
+/// An answer with what every answer carries.
+#[derive(Debug, Clone, Serialize)]
+pub struct Answer<T> {
+    /// The answer itself.
+    #[serde(flatten)]
+    pub value: T,
+    /// The data version that it has seen.
+    pub data_version: u64,
+    /// Time inside the engine, in microseconds.
+    pub took_us: u64,
+    /// What the asker should know.
+    #[serde(skip_serializing_if = "Vec::is_empty", serialize_with = "serialize_warnings")]
+    pub warnings: Vec<Warning>,
+}
+
+fn serialize_warnings<S: serde::Serializer>(warnings: &[Warning], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(warnings.iter().map(|w| {
+        let at = match &w.at {
+            queryparser::At::Text { line, column, length } => {
+                serde_json::json!({"line": line, "column": column, "length": length})
+            }
+            queryparser::At::Tree { pointer } => serde_json::json!({"pointer": pointer}),
+        };
+        serde_json::json!({"code": w.code, "message": w.message, "at": at})
+    }))
+}
+
+/// What is asked of distributions.
+#[derive(Debug, Clone, Default)]
+pub struct DistributionRequest {
+    /// Tags by name.
+    pub tags: Vec<String>,
+    /// At most so many values a tag.
+    pub top: Option<usize>,
+    /// In which order.
+    pub order: Order,
+    /// For numbers and dates.
+    pub bins: Option<Bins>,
+}
+
+/// Distributions by tag.
+#[derive(Debug, Clone, Serialize)]
+pub struct DistributionAnswer {
+    /// In the order asked for.
+    #[serde(serialize_with = "serialize_pairs")]
+    pub tags: Vec<(String, Distribution)>,
+    /// Members of the audience.
+    pub count: u64,
+    /// Members of the base.
+    pub base_count: u64,
+}
+
+fn serialize_pairs<S: serde::Serializer>(pairs: &[(String, Distribution)], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(pairs.iter().map(|(name, part)| (name, part)))
+}
+
+/// What is asked of a crosstab.
+#[derive(Debug, Clone)]
+pub struct CrosstabRequest {
+    /// Tag of the rows.
+    pub rows: String,
+    /// Tag of the columns.
+    pub columns: String,
+}
+
+/// What is asked of a members list.
+#[derive(Debug, Clone, Default)]
+pub struct MembersRequest {
+    /// Id types; all unless said, or unless `columns` names the OneID or an id type itself.
+    pub ids: Option<Vec<String>>,
+    /// Tags, id types and `one_id`.
+    pub columns: Vec<String>,
+    /// At most so many.
+    pub limit: Option<u64>,
+    /// OneID of the last row seen.
+    pub after: Option<u32>,
+    /// A random choice of so many.
+    pub sample: Option<u64>,
+    /// Another choice for another seed.
+    pub seed: u64,
+    /// `age DESC`.
+    pub order_by: Option<String>,
+}
+
+/// A plan, shown.
+#[derive(Debug, Clone, Serialize)]
+pub struct PlanAnswer {
+    /// Its steps.
+    pub plan: Step,
+    /// The audience as canonical text.
+    pub text: String,
+    /// And as canonical tree.
+    pub tree: serde_json::Value,
+}
+
+struct Asked<'a> {
+    ctx: &'a Context<'a>,
+    audience: &'a Node,
+    base: &'a Node,
+    predicate: Option<&'a Parsed<Predicate>>,
+    warnings: Vec<Warning>,
+}
+
+impl Space {
+    /// Counts an audience; with `with_breakdown` each clause too.
+    ///
+    /// # Errors
+    /// The question's faults, its limits, or damage.
+    pub fn count(&self, question: &Question, with_breakdown: bool) -> Result<Answer<CountAnswer>> {
+        self.ask(question, |asked| {
+            let mut answer = count_answer(asked.ctx, asked.audience, asked.base)?;
+            if with_breakdown {
+                answer.clauses = Some(match asked.predicate {
+                    Some(parsed) => breakdown(&mut Binder::new(asked.ctx, &parsed.source), &parsed.ast)?,
+                    None => Vec::new(),
+                });
+            }
+            Ok(answer)
+        })
+    }
+
+    /// Distributions of an audience.
+    ///
+    /// # Errors
+    /// As [`Space::count`]; tags that do not exist.
+    pub fn distribution(&self, question: &Question, request: &DistributionRequest) -> Result<Answer<DistributionAnswer>> {
+        self.ask(question, |asked| {
+            let sides = Sides::new(asked.ctx, asked.audience, asked.base)?;
+            let mut tags = Vec::with_capacity(request.tags.len());
+            for (at, name) in request.tags.iter().enumerate() {
+                let Axis { tag, .. } = named_tag(asked.ctx.view, name, &format!("/tags/{at}"))?;
+                let top = request.top.unwrap_or(TOP_DEFAULT);
+                let wanted = TagRequest { tag, top, order: request.order, bins: request.bins.as_ref() };
+                tags.push((name.clone(), distribution(asked.ctx, &sides, &wanted)?));
+            }
+            Ok(DistributionAnswer { tags, count: sides.audience_count(), base_count: sides.base_count() })
+        })
+    }
+
+    /// An audience by two tags.
+    ///
+    /// # Errors
+    /// As [`Space::count`]; tags that do not exist.
+    pub fn crosstab(&self, question: &Question, request: &CrosstabRequest) -> Result<Answer<Crosstab>> {
+        self.ask(question, |asked| {
+            let rows = named_tag(asked.ctx.view, &request.rows, "/rows")?;
+            let columns = named_tag(asked.ctx.view, &request.columns, "/columns")?;
+            Ok(crosstab(asked.ctx, asked.audience, rows, columns)?)
+        })
+    }
+
+    /// Shows how an audience is found.
+    ///
+    /// # Errors
+    /// As [`Space::count`].
+    pub fn plan(&self, question: &Question) -> Result<Answer<PlanAnswer>> {
+        self.ask(question, |asked| {
+            let everyone = serde_json::json!({"combinator": "and", "rules": []});
+            let (text, tree) = asked.predicate.map_or(("TRUE".into(), everyone), |parsed| {
+                (queryparser::predicate_text(&parsed.ast), queryparser::predicate_tree(&parsed.ast))
+            });
+            Ok(PlanAnswer { plan: explain(asked.ctx, asked.audience)?, text, tree })
+        })
+    }
+
+    /// Runs a statement; EXPLAIN gives the plan as rows.
+    ///
+    /// # Errors
+    /// As [`Space::count`].
+    pub fn query(&self, sql: &str, question: &Question) -> Result<Answer<Table>> {
+        let start = Instant::now();
+        let view = self.store.view();
+        self.in_context(&view, question, |ctx| {
+            let parsed = queryparser::parse_statement(sql, &ctx.limits.parse).map_err(query::Error::from)?;
+            let mut binder = Binder::new(ctx, &parsed.source);
+            let table = match &parsed.ast {
+                Statement::Select(statement) => select(&mut binder, statement)?,
+                Statement::Explain(statement) => {
+                    let plan = statement.filter.as_ref().map_or(Ok(Node::Everyone), |filter| binder.plan(filter))?;
+                    let lines = explain(ctx, &plan)?.lines().into_iter();
+                    let rows = lines.map(|line| vec![Cell::Text(line.into())]).collect();
+                    Table { columns: vec!["plan".into()], rows }
+                }
+            };
+            Ok(answer(table, &view, start, binder.into_warnings()))
+        })
+    }
+
+    /// Lists members: `head` is called once with the columns' names, then `each` with every row.
+    ///
+    /// # Errors
+    /// As [`Space::count`]; columns that do not exist; what `each` gives.
+    pub fn members(
+        &self,
+        question: &Question,
+        request: &MembersRequest,
+        head: impl FnOnce(&[String], u64) -> query::Result<()>,
+        mut each: impl FnMut(u32, &[Cell<'_>]) -> query::Result<()>,
+    ) -> Result<()> {
+        self.ask(question, |asked| {
+            let (names, columns) = member_columns(asked.ctx.view, request)?;
+            let listing = Listing {
+                order_by: request.order_by.as_deref().map(|text| order_by(asked.ctx, text)).transpose()?.flatten(),
+                after: request.after,
+                limit: request.limit,
+                sample: request.sample.map(|n| (n, request.seed)),
+            };
+            head(&names, asked.ctx.view.data_version())?;
+            Ok(list(asked.ctx, asked.audience, &columns, &listing, |one_id, cells| each(one_id, cells))?)
+        })?;
+        Ok(())
+    }
+
+    /// The members of an audience as a bitmap of OneIDs.
+    ///
+    /// # Errors
+    /// As [`Space::count`].
+    pub fn member_bitmap(&self, question: &Question) -> Result<Answer<roaring::RoaringBitmap>> {
+        self.ask(question, |asked| {
+            let ids = query::totals::collect(asked.ctx, asked.audience, 0, u64::MAX)?;
+            Ok(roaring::RoaringBitmap::from_sorted_iter(ids).unwrap_or_default())
+        })
+    }
+
+    /// Everything known of one person.
+    ///
+    /// # Errors
+    /// [`super::Error::UnknownProfile`], an unknown id type, or damage.
+    pub fn portrait(&self, id_type: &str, id: &str) -> Result<Answer<Portrait>> {
+        let start = Instant::now();
+        let one_id = self.find(id_type, id)?;
+        let view = self.store.view();
+        let value = self.in_context(&view, &Question::default(), |ctx| Ok(portrait(ctx, one_id)?))?;
+        Ok(answer(value, &view, start, Vec::new()))
+    }
+
+    fn in_context<T>(
+        &self,
+        view: &View,
+        question: &Question,
+        run: impl FnOnce(&Context<'_>) -> Result<T>,
+    ) -> Result<T> {
+        let limits = &self.shared.limits;
+        let elapsed_ms = question.timeout_ms.map_or(limits.elapsed_ms_max, |ms| ms.min(limits.elapsed_ms_max));
+        let budget = Budget::new(elapsed_ms, question.cancelled.clone());
+        let as_of = question.as_of.unwrap_or_else(|| today(&view.schema().time_zone));
+        run(&Context { view, as_of, limits, budget: &budget, pool: &self.shared.pool })
+    }
+
+    fn ask<T>(&self, question: &Question, run: impl FnOnce(&mut Asked<'_>) -> Result<T>) -> Result<Answer<T>> {
+        let start = Instant::now();
+        let view = self.store.view();
+        self.in_context(&view, question, |ctx| {
+            let mut warnings = Vec::new();
+            let parsed = question.audience.as_ref().map(|w| parse(w, ctx)).transpose()?;
+            let base = question.base.as_ref().map(|w| parse(w, ctx)).transpose()?;
+            let audience = plan_of(ctx, parsed.as_ref(), &mut warnings)?;
+            let base = plan_of(ctx, base.as_ref(), &mut warnings)?;
+            let mut asked = Asked { ctx, audience: &audience, base: &base, predicate: parsed.as_ref(), warnings };
+            let value = run(&mut asked)?;
+            Ok(answer(value, &view, start, asked.warnings))
+        })
+    }
+}
+
+fn answer<T>(value: T, view: &View, start: Instant, warnings: Vec<Warning>) -> Answer<T> {
+    Answer { value, data_version: view.data_version(), took_us: start.elapsed().as_micros() as u64, warnings }
+}
+
+/// Today in a zone; a zone was checked when it was set.
+pub(crate) fn today(time_zone: &str) -> Date {
+    let zone = TimeZone::get(time_zone).unwrap_or(TimeZone::UTC);
+    jiff::Timestamp::now().to_zoned(zone).date()
+}
+
+fn parse(asked: &Where, ctx: &Context<'_>) -> Result<Parsed<Predicate>> {
+    let parsed = match asked {
+        Where::Text(text) => queryparser::parse_predicate(text, &ctx.limits.parse),
+        Where::Tree(tree) => queryparser::parse_tree(tree, &ctx.limits.parse),
+    };
+    Ok(parsed.map_err(query::Error::from)?)
+}
+
+fn plan_of(ctx: &Context<'_>, parsed: Option<&Parsed<Predicate>>, warnings: &mut Vec<Warning>) -> Result<Node> {
+    let Some(parsed) = parsed else { return Ok(Node::Everyone) };
+    let mut binder = Binder::new(ctx, &parsed.source);
+    let node = binder.plan(&parsed.ast)?;
+    warnings.extend(binder.into_warnings());
+    Ok(node)
+}
+
+fn named_tag(view: &View, name: &str, pointer: &str) -> Result<Axis> {
+    match view.schema().tag(name) {
+        Some((tag, declared)) => Ok(Axis { tag, tag_type: declared.tag_type }),
+        None => {
+            let hint = nearest(name, view.schema().tags.iter().map(|t| t.name.as_str()));
+            let hint = hint.map(|near| format!("did you mean `{near}`?"));
+            Err(request_fault("unknown_tag", pointer, format!("there is no tag `{name}`"), hint).into())
+        }
+    }
+}
+
+fn member_columns(view: &View, request: &MembersRequest) -> Result<(Vec<String>, Vec<Column>)> {
+    let schema = view.schema();
+    let column = |name: &str, pointer: String| -> Result<Column> {
+        if name == "one_id" {
+            return Ok(Column::OneId);
+        }
+        if let Some(id_type) = schema.id_type(name) {
+            return Ok(Column::Identity(id_type));
+        }
+        let axis = named_tag(view, name, &pointer)?;
+        Ok(Column::Tag(axis.tag, axis.tag_type))
+    };
+    let mut named = Vec::new();
+    for (at, name) in request.columns.iter().enumerate() {
+        named.push((name.clone(), column(name, format!("/columns/{at}"))?));
+    }
+    let names_ids = named.iter().any(|(_, c)| matches!(c, Column::OneId | Column::Identity(_)));
+    let mut ids = Vec::new();
+    match &request.ids {
+        Some(asked) => {
+            ids.push(("one_id".to_string(), Column::OneId));
+            for (at, name) in asked.iter().enumerate() {
+                match column(name, format!("/ids/{at}"))? {
+                    Column::Tag(..) => {
+                        let message = format!("`{name}` is a tag; `ids` names id types");
+                        return Err(request_fault("wrong_type", &format!("/ids/{at}"), message, None).into());
+                    }
+                    Column::OneId => {}
+                    identity => ids.push((name.clone(), identity)),
+                }
+            }
+        }
+        None if !names_ids => {
+            ids.push(("one_id".to_string(), Column::OneId));
+            for name in &schema.id_types {
+                ids.push((name.clone(), column(name, String::new())?));
+            }
+        }
+        None => {}
+    }
+    let all: Vec<(String, Column)> = ids.into_iter().chain(named).collect();
+    Ok(all.into_iter().unzip())
+}
+
+/// `age DESC`: one number or date; `one_id` is the order that there is anyway.
+fn order_by(ctx: &Context<'_>, text: &str) -> Result<Option<(storage::TagId, bool)>> {
+    let fault = |code, message: String, hint| request_fault(code, "/order_by", message, hint);
+    let parsed = queryparser::parse_order_by(text, &ctx.limits.parse);
+    let parsed = parsed.map_err(|d| fault(d.code, d.message, d.hint))?;
+    let [order] = &parsed.ast[..] else {
+        let message = "a list of people is ordered by one number or date; ties go to the lower one_id".into();
+        return Err(fault("unsupported", message, None).into());
+    };
+    let binder = Binder::new(ctx, &parsed.source);
+    let statement = queryparser::ast::Select {
+        items: Vec::new(),
+        from: Name { text: "profiles".into(), span: Span::default() },
+        filter: None,
+        group_by: Vec::new(),
+        having: None,
+        order_by: Vec::new(),
+        limit: None,
+    };
+    match ordering(&binder, &statement, order) {
+        Err(query::Error::Question(d)) => Err(fault(d.code, d.message, d.hint).into()),
+        other => Ok(other?),
+    }
+}

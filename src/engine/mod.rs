@@ -1,0 +1,212 @@
+//! The engine: spaces, limits and threads behind the one handle that everything above holds.
+//! Knows stores and questions; knows no HTTP and no command line. Calls block: an async caller uses [`Engine::spawn`].
+//!
+//! ```text
+//!   Engine ── DataDir (lock) · pool (question threads) · limits
+//!     └ Space ── Store (writer, view)          ask: view → Context → parse, bind, run → Answer
+//! ```
+
+mod ask;
+mod upserts;
+
+pub use ask::{
+    Answer, CrosstabRequest, DistributionAnswer, DistributionRequest, MembersRequest, PlanAnswer, Question, Where,
+};
+pub use upserts::{LineRejected, UpsertAnswer, UpsertLimits, UpsertOptions};
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::{Arc, RwLock};
+
+use storage::{DataDir, Options, Request, SchemaJson, Store};
+
+use crate::query;
+
+/// The space that a fresh data directory has.
+pub const MAIN_SPACE: &str = "main";
+
+/// What anything above can fail with.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum Error {
+    /// A question's fault, limit or damage.
+    #[error(transparent)]
+    Query(#[from] query::Error),
+    /// A write's, or damage.
+    #[error(transparent)]
+    Storage(#[from] storage::Error),
+    /// There is no such space.
+    #[error("there is no space `{name}`")]
+    #[allow(missing_docs)]
+    UnknownSpace { name: String },
+    /// There is no such profile.
+    #[error("nobody has {id_type} `{id}`")]
+    #[allow(missing_docs)]
+    UnknownProfile { id_type: String, id: String },
+    /// Something else of a request is at fault.
+    #[error("{message}")]
+    #[allow(missing_docs)]
+    Request { code: &'static str, message: String, hint: Option<String> },
+}
+
+/// Shorthand of this room.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// How an engine is opened.
+#[derive(Debug, Clone, Default)]
+pub struct EngineOptions {
+    /// Open for questions only.
+    pub read_only: bool,
+    /// Bounds on each question.
+    pub limits: query::Limits,
+    /// Bounds on each batch of upserts.
+    pub upserts: UpsertLimits,
+    /// Threads for questions; 0: one for each core.
+    pub threads: usize,
+    /// How each space's store is opened.
+    pub store: Options,
+}
+
+/// All spaces of one data directory.
+pub struct Engine {
+    dir: DataDir,
+    spaces: RwLock<BTreeMap<String, Arc<Space>>>,
+    shared: Arc<Shared>,
+}
+
+/// What all spaces share.
+pub(crate) struct Shared {
+    pub(crate) pool: rayon::ThreadPool,
+    pub(crate) limits: query::Limits,
+    pub(crate) upserts: UpsertLimits,
+    store: Options,
+}
+
+/// One population.
+pub struct Space {
+    name: String,
+    store: Store,
+    shared: Arc<Shared>,
+}
+
+impl Engine {
+    /// Locks a data directory and opens its spaces; a fresh one gets the space `main`.
+    ///
+    /// # Errors
+    /// [`storage::Error::Locked`], or what keeps a space from being opened.
+    pub fn open(dir: &Path, options: &EngineOptions) -> Result<Engine> {
+        let dir = if options.read_only { DataDir::open_read_only(dir)? } else { DataDir::open(dir)? };
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(options.threads).thread_name(|n| format!("headcount-query-{n}"));
+        let failed = |e: rayon::ThreadPoolBuildError| Error::Request { code: "no_threads", message: e.to_string(), hint: None };
+        let shared = Arc::new(Shared {
+            pool: pool.build().map_err(failed)?,
+            limits: options.limits.clone(),
+            upserts: options.upserts.clone(),
+            store: Options { read_only: options.read_only, ..options.store.clone() },
+        });
+        let engine = Engine { dir, spaces: RwLock::new(BTreeMap::new()), shared };
+        if !options.read_only && engine.dir.spaces()?.is_empty() {
+            engine.dir.create_space(MAIN_SPACE)?;
+        }
+        for name in engine.dir.spaces()? {
+            engine.open_space(&name)?;
+        }
+        Ok(engine)
+    }
+
+    /// A space by name.
+    ///
+    /// # Errors
+    /// [`Error::UnknownSpace`].
+    pub fn space(&self, name: &str) -> Result<Arc<Space>> {
+        let spaces = self.spaces.read().map_err(|_| poisoned())?;
+        spaces.get(name).cloned().ok_or_else(|| Error::UnknownSpace { name: name.into() })
+    }
+
+    /// All spaces, by name.
+    pub fn spaces(&self) -> Vec<Arc<Space>> {
+        self.spaces.read().map(|spaces| spaces.values().cloned().collect()).unwrap_or_default()
+    }
+
+    /// Makes a space if need be and adds to its schema.
+    ///
+    /// # Errors
+    /// A bad name or schema; a failed write.
+    pub fn put_space(&self, name: &str, schema: SchemaJson) -> Result<Arc<Space>> {
+        let space = match self.space(name) {
+            Ok(space) => space,
+            Err(_) => {
+                // Checked before anything is made, so that a bad schema leaves no empty space behind.
+                storage::Schema::default().extended(&schema, false).map_err(storage::Error::from)?;
+                self.dir.create_space(name)?;
+                self.open_space(name)?
+            }
+        };
+        space.extend_schema(schema)?;
+        Ok(space)
+    }
+
+    fn open_space(&self, name: &str) -> Result<Arc<Space>> {
+        let mut spaces = self.spaces.write().map_err(|_| poisoned())?;
+        if let Some(space) = spaces.get(name) {
+            return Ok(space.clone());
+        }
+        let store = self.dir.open_space(name, &self.shared.store)?;
+        let space = Arc::new(Space { name: name.into(), store, shared: self.shared.clone() });
+        spaces.insert(name.into(), space.clone());
+        Ok(space)
+    }
+
+    /// Runs a job on the question threads.
+    pub fn spawn(&self, job: impl FnOnce() + Send + 'static) {
+        self.shared.pool.spawn(job);
+    }
+
+    /// Bounds on each batch of upserts.
+    pub fn upsert_limits(&self) -> &UpsertLimits {
+        &self.shared.upserts
+    }
+}
+
+fn poisoned() -> Error {
+    Error::Request { code: "internal", message: "a thread failed while it held the list of spaces".into(), hint: None }
+}
+
+impl Space {
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Its store.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Adds to the schema.
+    ///
+    /// # Errors
+    /// A bad schema, or a failed write.
+    pub fn extend_schema(&self, schema: SchemaJson) -> Result<()> {
+        self.store.write_and_wait(Request::Schema(schema))?;
+        Ok(())
+    }
+
+    /// The OneID of a live profile.
+    ///
+    /// # Errors
+    /// [`Error::UnknownProfile`]; an id type that does not exist.
+    pub fn find(&self, id_type: &str, id: &str) -> Result<storage::OneId> {
+        let view = self.store.view();
+        let Some(number) = view.schema().id_type(id_type) else {
+            let names = view.schema().id_types.clone();
+            let hint = queryparser::nearest(id_type, names.iter().map(String::as_str));
+            return Err(Error::Request {
+                code: "unknown_id_type",
+                message: format!("there is no id type `{id_type}`"),
+                hint: hint.map(|near| format!("did you mean `{near}`?")),
+            });
+        };
+        let found = view.find_identity(number, id.as_bytes())?;
+        found.ok_or_else(|| Error::UnknownProfile { id_type: id_type.into(), id: id.into() })
+    }
+}

@@ -1,0 +1,11 @@
+//! headcount: the fastest exact audience database. Who are these people, how many, what are they like?
+//!
+//! # Reading the source
+//! - `queryparser`: text or rule tree to one AST; `storage`: bytes to bitmaps and columns, durable
+//! - [`query`]: predicates and statements over a view, to numbers
+//! - [`engine`]: spaces, limits and threads; [`import`] and [`generate`]: files and people in and out
+
+pub mod query;
+pub mod engine;
+pub mod import;
+pub mod generate;

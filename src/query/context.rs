@@ -1,0 +1,124 @@
+//! What a question runs in: its view, its day, its limits, and the threads that it may use.
+//! Knows time and threads; knows no predicate.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use jiff::civil::Date;
+use rayon::prelude::*;
+use storage::View;
+
+use super::error::{Error, Result};
+
+/// Bounds on one question.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Bounds on its text or tree.
+    pub parse: queryparser::Limits,
+    /// Longest time, in milliseconds.
+    pub elapsed_ms_max: u64,
+    /// Most groups, cells or values of an answer that is kept in memory.
+    pub answer_cells_max: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits { parse: queryparser::Limits::default(), elapsed_ms_max: 60_000, answer_cells_max: 5_000_000 }
+    }
+}
+
+/// When a question must be over, and whether anyone still waits for it.
+#[derive(Debug, Clone)]
+pub struct Budget {
+    deadline: Instant,
+    elapsed_ms_max: u64,
+    cancelled: Arc<AtomicBool>,
+}
+
+impl Budget {
+    /// From now on.
+    pub fn new(elapsed_ms_max: u64, cancelled: Arc<AtomicBool>) -> Budget {
+        // A day is as good as for ever, and keeps the sum in range.
+        let elapsed = Duration::from_millis(elapsed_ms_max.min(86_400_000));
+        Budget { deadline: Instant::now() + elapsed, elapsed_ms_max, cancelled }
+    }
+
+    /// Whether to go on; asked once a stripe.
+    ///
+    /// # Errors
+    /// [`Error::TimedOut`], [`Error::Cancelled`].
+    pub fn check(&self) -> Result<()> {
+        if self.cancelled.load(Ordering::Relaxed) {
+            return Err(Error::Cancelled);
+        }
+        if Instant::now() > self.deadline {
+            return Err(Error::TimedOut { elapsed_ms_max: self.elapsed_ms_max });
+        }
+        Ok(())
+    }
+}
+
+/// What a question runs in.
+#[derive(Clone, Copy)]
+pub struct Context<'a> {
+    /// The people as they are for this question.
+    pub view: &'a View,
+    /// What CURRENT_DATE means.
+    pub as_of: Date,
+    /// Its bounds.
+    pub limits: &'a Limits,
+    /// Its time.
+    pub budget: &'a Budget,
+    /// Threads for its stripes.
+    pub pool: &'a rayon::ThreadPool,
+}
+
+impl Context<'_> {
+    /// Live profiles.
+    pub fn everyone(&self) -> u64 {
+        self.view.profile_count().into()
+    }
+
+    /// Runs `each` over all stripes, on several threads where there is more than one, and adds the partials up.
+    /// A partial is made by `start` for each thread's share.
+    ///
+    /// # Errors
+    /// The first that a stripe gives, or the budget's.
+    pub(crate) fn fold_stripes<T: Send>(
+        &self,
+        start: impl Fn() -> T + Sync + Send,
+        each: impl Fn(&mut T, usize) -> Result<()> + Sync + Send,
+        merge: impl Fn(T, T) -> T + Sync + Send,
+    ) -> Result<T> {
+        let stripes = self.view.stripe_count();
+        let step = |mut partial: T, stripe: usize| {
+            self.budget.check()?;
+            each(&mut partial, stripe)?;
+            Ok(partial)
+        };
+        if stripes < 2 || self.pool.current_num_threads() < 2 {
+            return (0..stripes).try_fold(start(), step);
+        }
+        self.pool.install(|| {
+            let partials = (0..stripes).into_par_iter().with_max_len(1).try_fold(&start, step);
+            partials.try_reduce(&start, |a, b| Ok(merge(a, b)))
+        })
+    }
+
+    /// Runs `each` over all stripes and gives the results in their order.
+    ///
+    /// # Errors
+    /// The first that a stripe gives, or the budget's.
+    pub(crate) fn map_stripes<T: Send>(&self, each: impl Fn(usize) -> Result<T> + Sync + Send) -> Result<Vec<T>> {
+        let stripes = self.view.stripe_count();
+        let step = |stripe: usize| {
+            self.budget.check()?;
+            each(stripe)
+        };
+        if stripes < 2 || self.pool.current_num_threads() < 2 {
+            return (0..stripes).map(step).collect();
+        }
+        self.pool.install(|| (0..stripes).into_par_iter().with_max_len(1).map(step).collect())
+    }
+}

@@ -1,0 +1,149 @@
+//! Plans shown: the order in which a question is run, what was expected of each step and what it came to.
+//! Knows plans and schema names; runs each step once more to count and time it.
+
+use std::time::Instant;
+
+use serde::Serialize;
+use storage::field::{FieldId, TRUE};
+use storage::ids::KNOWN;
+use storage::{TagType, View};
+
+use super::bind::date_of;
+use super::context::Context;
+use super::error::Result;
+use super::number::{Range, decimal_text};
+use super::plan::{ColumnTest, Leaf, LeafKind, Node};
+use super::totals::count;
+
+/// One step of a plan.
+#[derive(Debug, Clone, Serialize)]
+pub struct Step {
+    /// What is done: `and`, `or`, `not`, `bitmap`, `ids`, `column`, `lists`, `bucket`, `everyone`, `nobody`.
+    pub step: &'static str,
+    /// Of what.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub of: String,
+    /// At most how many members were expected.
+    pub estimate: u64,
+    /// How many there are, counted alone.
+    pub actual: u64,
+    /// Bytes of bitmaps and columns that the step's leaves may touch.
+    pub bytes: u64,
+    /// Time of counting it alone, in nanoseconds.
+    pub elapsed_ns: u64,
+    /// What it is made of, in the order in which it is run.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub children: Vec<Step>,
+}
+
+/// Shows a plan with actual counts and times.
+///
+/// # Errors
+/// The budget's, or damage of the store.
+pub fn explain(ctx: &Context<'_>, plan: &Node) -> Result<Step> {
+    let children = match plan {
+        Node::And(nodes) | Node::Or(nodes) => nodes.iter().map(|n| explain(ctx, n)).collect::<Result<Vec<_>>>()?,
+        Node::Not(node) => vec![explain(ctx, node)?],
+        _ => Vec::new(),
+    };
+    let start = Instant::now();
+    let actual = count(ctx, plan)?;
+    let elapsed_ns = start.elapsed().as_nanos() as u64;
+    let (step, of, own_bytes) = match plan {
+        Node::Everyone => ("everyone", String::new(), 0),
+        Node::Nobody => ("nobody", String::new(), 0),
+        Node::And(_) => ("and", String::new(), 0),
+        Node::Or(_) => ("or", String::new(), 0),
+        Node::Not(_) => ("not", String::new(), 0),
+        Node::Leaf(leaf) => describe(ctx.view, leaf)?,
+    };
+    let bytes = own_bytes + children.iter().map(|c| c.bytes).sum::<u64>();
+    Ok(Step { step, of, estimate: plan.estimate(ctx.everyone()), actual, bytes, elapsed_ns, children })
+}
+
+impl Step {
+    /// The steps as indented lines, for people.
+    pub fn lines(&self) -> Vec<String> {
+        let mut lines = Vec::new();
+        self.push_lines(0, &mut lines);
+        lines
+    }
+
+    fn push_lines(&self, depth: usize, lines: &mut Vec<String>) {
+        let of = if self.of.is_empty() { String::new() } else { format!(" {}", self.of) };
+        lines.push(format!(
+            "{:indent$}{}{of}  (expected ≤ {}, found {}, {:.1} µs, {} bytes)",
+            "",
+            self.step,
+            self.estimate,
+            self.actual,
+            self.elapsed_ns as f64 / 1e3,
+            self.bytes,
+            indent = depth * 2
+        ));
+        self.children.iter().for_each(|child| child.push_lines(depth + 1, lines));
+    }
+}
+
+fn describe(view: &View, leaf: &Leaf) -> Result<(&'static str, String, u64)> {
+    let schema = view.schema();
+    Ok(match &leaf.kind {
+        LeafKind::Bitmap { field, value } => {
+            let of = match field {
+                FieldId::Live => "live profiles".into(),
+                FieldId::IdType(id_type) => format!("{} known", schema.id_types[id_type.0 as usize]),
+                FieldId::Tag(tag) => {
+                    let declared = &schema.tags[tag.0 as usize];
+                    match (declared.tag_type, *value) {
+                        (_, KNOWN) => format!("{} known", declared.name),
+                        (TagType::Flag, value) => format!("{} = {}", declared.name, value == TRUE),
+                        (_, value) => format!("{} = '{}'", declared.name, view.tag(*tag).values().text(value)?),
+                    }
+                }
+            };
+            ("bitmap", of, bitmap_bytes(view, *field, *value)?)
+        }
+        LeafKind::Ids(set) => ("ids", format!("{} OneIDs", set.count()), set.count() * 2),
+        LeafKind::Column { tag, test } => {
+            let declared = &schema.tags[tag.0 as usize];
+            let bytes = view.tag(*tag).bytes();
+            ("column", format!("{} {}", declared.name, test_text(test, declared.tag_type)), bytes.forward_disk + bytes.memory)
+        }
+        LeafKind::Lists { tag, values } => {
+            let bytes = view.tag(*tag).bytes();
+            let of = format!("{} in {} values", schema.tags[tag.0 as usize].name, values.len());
+            ("lists", of, bytes.forward_disk + bytes.memory)
+        }
+        LeafKind::Bucket { of, range, .. } => ("bucket", format!("{} to {} of {of}", range.low, range.high), 0),
+    })
+}
+
+fn bitmap_bytes(view: &View, field: FieldId, value: storage::ValueId) -> Result<u64> {
+    let mut bytes = 0;
+    for stripe in 0..view.stripe_count() {
+        for container in view.field(field).stripe(stripe).bitmaps()?.value(value).containers {
+            bytes += match container {
+                storage::container::ContainerRef::Empty => 0,
+                storage::container::ContainerRef::Array(ids) => ids.len() as u64 * 2,
+                storage::container::ContainerRef::Bits(..) => 8192,
+                storage::container::ContainerRef::Runs(runs, _) => runs.len() as u64 * 4,
+            };
+        }
+    }
+    Ok(bytes)
+}
+
+fn test_text(test: &ColumnTest, tag_type: TagType) -> String {
+    let spell = |value: i64| match tag_type {
+        TagType::Number { scale } => decimal_text(value.into(), scale),
+        _ => date_of(value).to_string(),
+    };
+    match test {
+        ColumnTest::Range(Range { low: i64::MIN, high }) => format!("<= {}", spell(*high)),
+        ColumnTest::Range(Range { low, high: i64::MAX }) => format!(">= {}", spell(*low)),
+        ColumnTest::Range(Range { low, high }) => format!("between {} and {}", spell(*low), spell(*high)),
+        ColumnTest::Any(values) => format!("in {} values", values.len()),
+        ColumnTest::Values(bits) => format!("in {} values", bits.iter().map(|w| w.count_ones()).sum::<u32>()),
+        ColumnTest::MonthDay(ranges) => format!("on days of the year {ranges:?}"),
+    }
+}

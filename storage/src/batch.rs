@@ -1,0 +1,128 @@
+//! What callers hand to the writer: upserts as columns, and what became of each row.
+//! Knows names already turned into ids by the caller's schema; values are still texts, identities still keys.
+//!
+//! ```text
+//!   Upserts ── rows · ids[IdColumn: a key a row] · tags[TagColumn: (row, change)*]     rows count from 0
+//! ```
+//! Within a column, changes stand in row order; several to one row and tag are taken in turn.
+
+use std::sync::Arc;
+
+use crate::schema::{IdTypeId, TagId};
+
+/// A batch of upserts: atomic in the log, and visible all at once.
+#[derive(Debug, Clone, Default)]
+pub struct Upserts {
+    /// Number of rows.
+    pub rows: u32,
+    /// Identities, at most one column an id type.
+    pub ids: Vec<IdColumn>,
+    /// Changes, any number of columns a tag, in turn.
+    pub tags: Vec<TagColumn>,
+    /// What an unknown identity means.
+    pub unknown: OnUnknown,
+    /// Refuse all if one row is bad.
+    pub atomic: bool,
+    /// Rows that the caller has refused already, ascending; they are left out here.
+    pub refused: Vec<u32>,
+}
+
+/// What happens to a row whose identities nobody has.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum OnUnknown {
+    /// A profile is created.
+    #[default]
+    Create,
+    /// The row is rejected.
+    Reject,
+}
+
+/// One identity a row; an empty key is none.
+#[derive(Debug, Clone)]
+pub struct IdColumn {
+    /// Of which type.
+    pub id_type: IdTypeId,
+    /// Row `r` is `bytes[offsets[r]..offsets[r + 1]]`.
+    pub offsets: Vec<u32>,
+    /// UTF-8.
+    pub bytes: Vec<u8>,
+}
+
+/// Changes of one tag.
+#[derive(Debug, Clone)]
+pub struct TagColumn {
+    /// Which tag.
+    pub tag: TagId,
+    /// By row.
+    pub changes: TagChanges,
+}
+
+/// The code that unsets a category.
+pub const UNSET: u32 = u32::MAX;
+
+/// Changes of one tag, by row, in the form that its type takes.
+#[derive(Debug, Clone)]
+pub enum TagChanges {
+    /// A category: places in a dictionary, or [`UNSET`].
+    Texts {
+        /// Texts; not all need be used.
+        dictionary: Arc<Vec<Box<str>>>,
+        /// Row and code.
+        changes: Vec<(u32, u32)>,
+    },
+    /// A number in units of its scale, a day, or a flag as 0 and 1; `None` unsets.
+    Numbers(Vec<(u32, Option<i64>)>),
+    /// A set.
+    Sets {
+        /// Texts; not all need be used.
+        dictionary: Arc<Vec<Box<str>>>,
+        /// Row, operation, and where its codes end in `codes`.
+        changes: Vec<(u32, SetOp, u32)>,
+        /// Places in the dictionary.
+        codes: Vec<u32>,
+    },
+}
+
+/// What happens to a set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum SetOp {
+    /// It becomes these values; none of them unsets it.
+    Replace = 0,
+    /// These values are added.
+    Add = 1,
+    /// These values are removed.
+    Remove = 2,
+}
+
+impl IdColumn {
+    /// The key of a row.
+    pub fn key(&self, row: u32) -> &[u8] {
+        let row = row as usize;
+        &self.bytes[self.offsets[row] as usize..self.offsets[row + 1] as usize]
+    }
+}
+
+/// What became of a batch.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Outcome {
+    /// Rows that were applied.
+    pub accepted: u32,
+    /// Profiles that are new.
+    pub created: u32,
+    /// Rows that were not, with the reason, ascending.
+    pub rejected: Vec<Rejected>,
+    /// Data version that holds the batch.
+    pub data_version: u64,
+}
+
+/// A row that was not applied.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rejected {
+    /// Which row.
+    pub row: u32,
+    /// Stable code.
+    pub code: &'static str,
+    /// What is wrong, for people.
+    pub message: String,
+}

@@ -1,0 +1,273 @@
+//! Decided changes: what a batch came to, in OneIDs and value numbers; the payload of a log record.
+//! Knows numbers and bytes. It says what was decided, never what was asked: replay does not decide again.
+//!
+//! ```text
+//!   record  = 1:u8 schema:json                                            the schema from here on
+//!           | 2:u8 next_one_id created* identities* values* tags*         upserts
+//!           | 3:u8 one_id*                                                erased profiles
+//!   counts are varints, OneIDs ascending within a list are deltas as zigzag varints
+//! ```
+
+use crate::batch::SetOp;
+use crate::codec::{Reader, put_bytes, put_signed, put_varint};
+use crate::schema::{IdTypeId, TagId};
+
+/// One record of the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Record {
+    /// The schema as stored, whole.
+    Schema(String),
+    /// Upserts.
+    Changes(Changes),
+    /// Profiles erased.
+    Erase(Vec<u32>),
+}
+
+/// Upserts, decided.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Changes {
+    /// The next OneID to give out, afterwards.
+    pub(crate) next_one_id: u32,
+    /// New profiles, ascending.
+    pub(crate) created: Vec<u32>,
+    /// New identities, in order of acceptance.
+    pub(crate) identities: Vec<(IdTypeId, u32, Box<[u8]>)>,
+    /// New values of a tag: the first's number, and their texts in order.
+    pub(crate) values: Vec<(TagId, u32, Vec<Box<str>>)>,
+    /// Changes by tag; sorted by OneID, those of one profile in turn.
+    pub(crate) tags: Vec<(TagId, FieldChanges)>,
+}
+
+/// Changes of one tag.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum FieldChanges {
+    /// Value number, number, day, or flag as 0 and 1; `None` unsets.
+    Codes(Vec<(u32, Option<i64>)>),
+    /// OneID, operation, and where its values end in `codes`; each change's values ascending.
+    Sets { changes: Vec<(u32, SetOp, u32)>, codes: Vec<u32> },
+}
+
+const SCHEMA: u8 = 1;
+const CHANGES: u8 = 2;
+const ERASE: u8 = 3;
+
+impl Record {
+    /// Its payload in the log.
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let mut out = Vec::new();
+        match self {
+            Record::Schema(json) => {
+                out.push(SCHEMA);
+                put_bytes(&mut out, json.as_bytes());
+            }
+            Record::Changes(changes) => {
+                out.push(CHANGES);
+                changes.encode(&mut out);
+            }
+            Record::Erase(one_ids) => {
+                out.push(ERASE);
+                put_ids(&mut out, one_ids);
+            }
+        }
+        out
+    }
+
+    /// Reads a payload; `None` where it makes no sense.
+    pub(crate) fn decode(payload: &[u8]) -> Option<Record> {
+        let mut reader = Reader::new(payload);
+        let record = match reader.u8()? {
+            SCHEMA => Record::Schema(reader.text()?.to_string()),
+            CHANGES => Record::Changes(Changes::decode(&mut reader)?),
+            ERASE => Record::Erase(read_ids(&mut reader)?),
+            _ => return None,
+        };
+        (reader.remaining() == 0).then_some(record)
+    }
+}
+
+impl Changes {
+    fn encode(&self, out: &mut Vec<u8>) {
+        put_varint(out, self.next_one_id.into());
+        put_ids(out, &self.created);
+        put_varint(out, self.identities.len() as u64);
+        let mut before = 0;
+        for (id_type, one_id, key) in &self.identities {
+            put_varint(out, id_type.0.into());
+            put_delta(out, &mut before, *one_id);
+            put_bytes(out, key);
+        }
+        put_varint(out, self.values.len() as u64);
+        for (tag, first, texts) in &self.values {
+            put_varint(out, tag.0.into());
+            put_varint(out, (*first).into());
+            put_varint(out, texts.len() as u64);
+            texts.iter().for_each(|text| put_bytes(out, text.as_bytes()));
+        }
+        put_varint(out, self.tags.len() as u64);
+        for (tag, changes) in &self.tags {
+            put_varint(out, tag.0.into());
+            changes.encode(out);
+        }
+    }
+
+    fn decode(reader: &mut Reader<'_>) -> Option<Changes> {
+        let mut changes =
+            Changes { next_one_id: reader.varint_u32()?, created: read_ids(reader)?, ..Changes::default() };
+        let mut before = 0;
+        for _ in 0..reader.count(3)? {
+            let id_type = IdTypeId(reader.varint_u32()?);
+            let one_id = read_delta(reader, &mut before)?;
+            changes.identities.push((id_type, one_id, reader.bytes()?.into()));
+        }
+        for _ in 0..reader.count(3)? {
+            let (tag, first) = (TagId(reader.varint_u32()?), reader.varint_u32()?);
+            let count = reader.count(1)?;
+            let texts = (0..count).map(|_| reader.text().map(Into::into)).collect::<Option<Vec<_>>>()?;
+            changes.values.push((tag, first, texts));
+        }
+        for _ in 0..reader.count(2)? {
+            let tag = TagId(reader.varint_u32()?);
+            changes.tags.push((tag, FieldChanges::decode(reader)?));
+        }
+        Some(changes)
+    }
+}
+
+impl FieldChanges {
+    fn encode(&self, out: &mut Vec<u8>) {
+        let mut before = 0;
+        match self {
+            FieldChanges::Codes(changes) => {
+                out.push(0);
+                put_varint(out, changes.len() as u64);
+                for (one_id, value) in changes {
+                    put_delta(out, &mut before, *one_id);
+                    // Numbers stay within ±2^62, so one more still fits.
+                    put_signed(out, value.map_or(0, |v| if v >= 0 { v + 1 } else { v }));
+                }
+            }
+            FieldChanges::Sets { changes, codes } => {
+                out.push(1);
+                put_varint(out, changes.len() as u64);
+                let mut start = 0;
+                for (one_id, op, end) in changes {
+                    put_delta(out, &mut before, *one_id);
+                    put_varint(out, u64::from(end - start) << 2 | *op as u64);
+                    codes[start as usize..*end as usize].iter().for_each(|code| put_varint(out, (*code).into()));
+                    start = *end;
+                }
+            }
+        }
+    }
+
+    fn decode(reader: &mut Reader<'_>) -> Option<FieldChanges> {
+        let kind = reader.u8()?;
+        let count = reader.count(2)?;
+        let mut before = 0;
+        if kind == 0 {
+            let mut changes = Vec::with_capacity(count);
+            for _ in 0..count {
+                let one_id = read_delta(reader, &mut before)?;
+                let value = match reader.signed()? {
+                    0 => None,
+                    v if v > 0 => Some(v - 1),
+                    v => Some(v),
+                };
+                changes.push((one_id, value));
+            }
+            return Some(FieldChanges::Codes(changes));
+        }
+        let (mut changes, mut codes) = (Vec::with_capacity(count), Vec::new());
+        for _ in 0..count {
+            let one_id = read_delta(reader, &mut before)?;
+            let head = reader.varint()?;
+            let op = match head & 3 {
+                0 => SetOp::Replace,
+                1 => SetOp::Add,
+                2 => SetOp::Remove,
+                _ => return None,
+            };
+            if head >> 2 > reader.remaining() as u64 {
+                return None;
+            }
+            for _ in 0..head >> 2 {
+                codes.push(reader.varint_u32()?);
+            }
+            changes.push((one_id, op, codes.len() as u32));
+        }
+        (kind == 1).then_some(FieldChanges::Sets { changes, codes })
+    }
+}
+
+fn put_delta(out: &mut Vec<u8>, before: &mut u32, one_id: u32) {
+    put_signed(out, i64::from(one_id) - i64::from(*before));
+    *before = one_id;
+}
+
+fn read_delta(reader: &mut Reader<'_>, before: &mut u32) -> Option<u32> {
+    let one_id = i64::from(*before).checked_add(reader.signed()?)?;
+    *before = u32::try_from(one_id).ok()?;
+    Some(*before)
+}
+
+fn put_ids(out: &mut Vec<u8>, one_ids: &[u32]) {
+    put_varint(out, one_ids.len() as u64);
+    let mut before = 0;
+    one_ids.iter().for_each(|one_id| put_delta(out, &mut before, *one_id));
+}
+
+fn read_ids(reader: &mut Reader<'_>) -> Option<Vec<u32>> {
+    let count = reader.count(1)?;
+    let mut before = 0;
+    (0..count).map(|_| read_delta(reader, &mut before)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::column::NUMBER_MAX;
+    use proptest::prelude::*;
+
+    fn field_changes() -> impl Strategy<Value = FieldChanges> {
+        let number = proptest::option::of(-NUMBER_MAX..=NUMBER_MAX);
+        let codes = proptest::collection::vec((any::<u32>(), number), 0..20).prop_map(FieldChanges::Codes);
+        let op = prop_oneof![Just(SetOp::Replace), Just(SetOp::Add), Just(SetOp::Remove)];
+        let sets = proptest::collection::vec((any::<u32>(), op, proptest::collection::vec(any::<u32>(), 0..5)), 0..20);
+        prop_oneof![
+            codes,
+            sets.prop_map(|list| {
+                let mut codes = Vec::new();
+                let changes = list.into_iter().map(|(one_id, op, new)| {
+                    codes.extend(new);
+                    (one_id, op, codes.len() as u32)
+                });
+                FieldChanges::Sets { changes: changes.collect(), codes }
+            })
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_encoded_is_decoded(
+            next_one_id in any::<u32>(),
+            created in proptest::collection::vec(any::<u32>(), 0..9),
+            keys in proptest::collection::vec((0u32..3, any::<u32>(), "[a-z]{1,9}"), 0..9),
+            tags in proptest::collection::vec((0u32..9, field_changes()), 0..4),
+        ) {
+            let changes = Changes {
+                next_one_id,
+                created,
+                identities: keys.into_iter().map(|(t, id, k)| (IdTypeId(t), id, k.into_bytes().into())).collect(),
+                values: vec![(TagId(3), 7, vec!["a".into(), "".into()])],
+                tags: tags.into_iter().map(|(t, c)| (TagId(t), c)).collect(),
+            };
+            let record = Record::Changes(changes);
+            prop_assert_eq!(Record::decode(&record.encode()), Some(record));
+        }
+
+        #[test]
+        fn any_payload_is_read_or_refused(bytes in any::<Vec<u8>>()) {
+            let _ = Record::decode(&bytes);
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! Storage: bytes to bitmaps, columns and identities, and back; durable, mapped, never half.
+//! Knows no query word, no HTTP and no async runtime.
+//!
+//! # Reading the source
+//! - [`ids`]: the id space and its units; [`schema`]: names and types
+//! - [`container`], [`bitmaps`], [`column`], [`lists`], [`keys`]: what a stripe keeps, mapped or owned
+//! - [`values`], [`index`]: texts and identities to numbers
+//! - [`field`], [`view`]: what a question reads
+//! - [`batch`] → `prepare` → `changes` → `apply`: the way of a write
+//! - `log`, [`pack`], [`manifest`], `snapshot`: what is on disk
+//! - [`store`]: the order in which things become durable; [`bulk`], [`datadir`], [`verify`]
+
+#[cfg(target_endian = "big")]
+compile_error!("the formats are mapped as they are and little-endian");
+
+pub mod error;
+pub mod ids;
+pub mod schema;
+
+pub mod bitmaps;
+pub mod column;
+pub mod container;
+pub mod keys;
+pub mod lists;
+mod varpage;
+
+pub mod field;
+pub mod index;
+pub mod values;
+pub mod view;
+
+mod apply;
+pub mod batch;
+mod changes;
+pub mod portable;
+mod prepare;
+pub mod upload;
+
+mod codec;
+mod files;
+mod log;
+pub mod manifest;
+mod mapping;
+pub mod pack;
+mod snapshot;
+
+pub mod bulk;
+pub mod datadir;
+pub mod store;
+pub mod verify;
+
+pub use batch::{IdColumn, OnUnknown, Outcome, Rejected, SetOp, TagChanges, TagColumn, UNSET, Upserts};
+pub use bulk::BulkLoader;
+pub use datadir::DataDir;
+pub use error::{Error, Result};
+pub use ids::{KNOWN, OneId, ValueId};
+pub use schema::{IdTypeId, Schema, SchemaError, SchemaJson, Tag, TagId, TagType};
+pub use store::{Options, Reply, Request, SnapshotInfo, Store};
+pub use upload::{BitmapUpload, UploadMode};
+pub use view::View;

@@ -1,0 +1,177 @@
+//! Manifests: which parts make up a store snapshot, and where they lie.
+//! Knows places and names; knows nothing of what a part holds.
+//!
+//! ```text
+//!   file  = "headcount manifest <format> <checksum>\n" json           checksum: XXH3-64 of the JSON, 16 hex digits
+//!   json  = {data_version, taken_at, name?, keep?, next_one_id, profile_count, next_pack, schema, parts}
+//!   parts = [[field, "kind", stripe, pack, offset, length, "checksum"]…]
+//! ```
+//! `manifest` is the current one; `snapshots/<name>.manifest` are kept ones. Each appears by rename, so it is whole.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::error::{Error, Result};
+use crate::files::{Pending, list_dir};
+use crate::pack::{PartKind, PartName, PartPlace};
+
+/// Format of manifests that this build writes.
+pub const MANIFEST_FORMAT: u32 = 1;
+/// The current manifest's file name.
+pub(crate) const CURRENT: &str = "manifest";
+/// Directory of the kept ones.
+pub(crate) const KEPT_DIR: &str = "snapshots";
+const KEPT_SUFFIX: &str = ".manifest";
+const MARK: &str = "headcount manifest";
+
+/// One store snapshot.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Manifest {
+    /// Data version that it holds.
+    pub data_version: u64,
+    /// When it was taken: seconds since 1970-01-01T00:00:00Z.
+    pub taken_at: i64,
+    /// Its name, if it is a kept one.
+    pub name: Option<String>,
+    /// Next OneID to give out.
+    pub next_one_id: u32,
+    /// Live profiles.
+    pub profile_count: u32,
+    /// Number of the next pack to write.
+    pub next_pack: u64,
+    /// The schema, as stored.
+    pub schema: String,
+    /// Every part.
+    pub parts: BTreeMap<PartName, PartPlace>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct ManifestJson {
+    data_version: u64,
+    taken_at: i64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
+    next_one_id: u32,
+    profile_count: u32,
+    next_pack: u64,
+    schema: serde_json::Value,
+    parts: Vec<(u32, PartKind, u32, u64, u64, u64, String)>,
+}
+
+impl Manifest {
+    /// A space with nobody in it.
+    pub(crate) fn empty(schema: String) -> Manifest {
+        Manifest {
+            data_version: 0,
+            taken_at: 0,
+            name: None,
+            next_one_id: 0,
+            profile_count: 0,
+            next_pack: 1,
+            schema,
+            parts: BTreeMap::new(),
+        }
+    }
+
+    /// Packs that it needs.
+    pub(crate) fn packs(&self) -> BTreeSet<u64> {
+        self.parts.values().map(|place| place.pack).collect()
+    }
+
+    /// Writes it under `path`, whole and durable.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub(crate) fn write(&self, dir: &Path, name: &str) -> Result<()> {
+        let part = |(name, place): (&PartName, &PartPlace)| {
+            let sum = format!("{:016x}", place.checksum);
+            (name.field, name.kind, name.stripe, place.pack, place.offset, place.length, sum)
+        };
+        let json = ManifestJson {
+            data_version: self.data_version,
+            taken_at: self.taken_at,
+            name: self.name.clone(),
+            next_one_id: self.next_one_id,
+            profile_count: self.profile_count,
+            next_pack: self.next_pack,
+            schema: serde_json::from_str(&self.schema).unwrap_or_default(),
+            parts: self.parts.iter().map(part).collect(),
+        };
+        let json = serde_json::to_string(&json).unwrap_or_default();
+        let mut file = Pending::create(dir, name)?;
+        writeln!(file, "{MARK} {MANIFEST_FORMAT} {:016x}", xxh3_64(json.as_bytes()))
+            .and_then(|()| file.write_all(json.as_bytes()))
+            .map_err(|e| Error::io("writing", file.path(), &e))?;
+        file.commit()
+    }
+
+    /// Reads one.
+    ///
+    /// # Errors
+    /// [`Error::Io`], [`Error::Corrupt`], [`Error::Newer`].
+    pub(crate) fn read(path: &Path) -> Result<Manifest> {
+        let text = std::fs::read(path).map_err(|e| Error::io("reading", path, &e))?;
+        let bad = |offset: usize, expected: &str, found: &str| Error::corrupt(path, offset as u64, expected, found);
+        let end = text.iter().position(|b| *b == b'\n').ok_or_else(|| bad(0, "a manifest's first line", "none"))?;
+        let head = std::str::from_utf8(&text[..end]).unwrap_or("");
+        let mut words = head.strip_prefix(MARK).unwrap_or("").split(' ').skip(1);
+        let (format, sum) = (words.next().and_then(|f| f.parse::<u32>().ok()), words.next());
+        let (Some(format), Some(sum), None) = (format, sum, words.next()) else {
+            return Err(bad(0, "a manifest's first line", head));
+        };
+        if format > MANIFEST_FORMAT {
+            return Err(Error::Newer { file: path.into(), found: format, known: MANIFEST_FORMAT });
+        }
+        let body = &text[end + 1..];
+        let found = format!("{:016x}", xxh3_64(body));
+        if found != sum {
+            return Err(bad(end + 1, &format!("checksum {sum}"), &found));
+        }
+        let json: ManifestJson =
+            serde_json::from_slice(body).map_err(|e| bad(end + 1, "a manifest's JSON", &e.to_string()))?;
+        let mut parts = BTreeMap::new();
+        for (field, kind, stripe, pack, offset, length, sum) in json.parts {
+            let checksum = u64::from_str_radix(&sum, 16).map_err(|_| bad(end + 1, "a part's checksum", &sum))?;
+            parts.insert(PartName { field, stripe, kind }, PartPlace { pack, offset, length, checksum });
+        }
+        Ok(Manifest {
+            data_version: json.data_version,
+            taken_at: json.taken_at,
+            name: json.name,
+            next_one_id: json.next_one_id,
+            profile_count: json.profile_count,
+            next_pack: json.next_pack,
+            schema: json.schema.to_string(),
+            parts,
+        })
+    }
+
+    /// All kept store snapshots of a space, by name.
+    ///
+    /// # Errors
+    /// As [`Manifest::read`].
+    pub(crate) fn read_kept(space: &Path) -> Result<Vec<Manifest>> {
+        let dir = space.join(KEPT_DIR);
+        if !dir.is_dir() {
+            return Ok(Vec::new());
+        }
+        let names = list_dir(&dir)?.into_iter().filter(|name| name.ends_with(KEPT_SUFFIX));
+        names.map(|name| Manifest::read(&dir.join(name))).collect()
+    }
+}
+
+/// File name of a kept store snapshot; the name is spelled in hex so that any name is a file name.
+pub(crate) fn kept_file_name(name: &str) -> String {
+    let plain = name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_') && name.len() <= 100;
+    let spelled = if plain { name.to_string() } else { name.bytes().map(|b| format!("%{b:02x}")).collect() };
+    format!("{spelled}{KEPT_SUFFIX}")
+}
+
+/// Where a kept store snapshot's manifest lies.
+pub(crate) fn kept_path(space: &Path, name: &str) -> PathBuf {
+    space.join(KEPT_DIR).join(kept_file_name(name))
+}

@@ -1,0 +1,474 @@
+//! Store snapshots: a view becomes parts in a pack and a manifest, and comes back from them.
+//! Knows which parts of a view have changed; knows nothing of the log and of who is writing meanwhile.
+//!
+//! ```text
+//!   write:  changed leaves → new pack (fsync) → manifest (fsync, rename, fsync dir) → packs nobody names are removed
+//!   open:   manifest → packs mapped → parts, none of them touched yet
+//! ```
+//! Unchanged parts are shared with older snapshots. A pack of which less than half is still named is rewritten on the
+//! way; at a purge (people were erased) every pack that holds anything unnamed is.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::apply::{Installed, apply, schema_from, schema_to};
+use crate::bitmaps::StripeBitmaps;
+use crate::changes::Record;
+use crate::column::StripeColumn;
+use crate::error::{Error, Result};
+use crate::field::{Field, FieldId, FieldStripe, Forward};
+use crate::files::{PENDING_SUFFIX, create_dir, list_dir, sync_dir};
+use crate::ids::{KNOWN, ValueId};
+use crate::index::HashIndex;
+use crate::keys::StripeKeys;
+use crate::lists::StripeLists;
+use crate::manifest::{CURRENT, KEPT_DIR, Manifest, kept_file_name};
+use crate::pack::{Pack, PackWriter, Part, PartKind, PartName, PartPlace, pack_file_name};
+use crate::schema::{TagId, TagType};
+use crate::values::Values;
+use crate::view::View;
+
+/// Directory of packs within a space.
+pub(crate) const PACKS_DIR: &str = "packs";
+
+/// Packs that are mapped, by number.
+pub(crate) type Packs = BTreeMap<u64, Arc<Pack>>;
+
+/// What a store snapshot came to.
+pub(crate) struct Written {
+    pub(crate) manifest: Manifest,
+    pub(crate) packs: Packs,
+    pub(crate) installed: Vec<Installed>,
+    pub(crate) values: Vec<(TagId, u32, Values)>,
+    pub(crate) indexes: Vec<(FieldId, Vec<Arc<Part>>)>,
+    /// Parts that were copied as they are, from where to where.
+    moved: Vec<(PartPlace, PartPlace)>,
+}
+
+/// How a store snapshot is taken.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Options {
+    /// Leave nothing behind of people who were erased.
+    pub(crate) purge: bool,
+    /// Packs to leave entirely, besides those that are mostly unnamed.
+    pub(crate) leave: BTreeSet<u64>,
+}
+
+/// One leaf of a view as a snapshot keeps it.
+enum Leaf {
+    Keep(Arc<Part>),
+    Write(Vec<u8>),
+}
+
+/// Maps the packs of a manifest that are not mapped yet.
+///
+/// # Errors
+/// [`Error::Missing`], or as [`Pack::open`].
+pub(crate) fn open_packs(space: &Path, manifest: &Manifest, packs: &mut Packs) -> Result<()> {
+    let dir = space.join(PACKS_DIR);
+    for number in manifest.packs() {
+        if !packs.contains_key(&number) {
+            let file = dir.join(pack_file_name(number));
+            if !file.exists() {
+                let needed_by = format!("the store snapshot of data version {}", manifest.data_version);
+                return Err(Error::Missing { file, needed_by });
+            }
+            packs.insert(number, Pack::open(&dir, number)?);
+        }
+    }
+    Ok(())
+}
+
+/// The view that a manifest describes. Touches no part but the heads of value dictionaries.
+///
+/// # Errors
+/// [`Error::Corrupt`] where manifest and packs disagree.
+pub(crate) fn open_view(space: &Path, manifest: &Manifest, packs: &mut Packs) -> Result<View> {
+    open_packs(space, manifest, packs)?;
+    let mut view = View::empty();
+    view.set_schema(schema_from(&manifest.schema)?);
+    view.data_version = manifest.data_version;
+    view.next_one_id = manifest.next_one_id;
+    view.profile_count = manifest.profile_count;
+    let mut tables: BTreeMap<FieldId, Vec<Arc<Part>>> = BTreeMap::new();
+    for (name, place) in &manifest.parts {
+        let part = packs[&place.pack].part(*name, *place)?;
+        let id = FieldId::from_number(name.field).filter(|id| field_exists(&view, *id));
+        let Some(id) = id else {
+            let expected = "a field of the schema";
+            return Err(Error::corrupt(&space.join(CURRENT), 0, expected, format!("field {}", name.field)));
+        };
+        let field = view.field_mut(id);
+        match name.kind {
+            PartKind::Values => field.values = Values::mapped(part)?,
+            PartKind::Index => tables.entry(id).or_default().push(part),
+            kind => put_part(field.stripe_mut(name.stripe as usize), kind, part),
+        }
+    }
+    for (id, tables) in tables {
+        view.field_mut(id).index = HashIndex::mapped(tables);
+    }
+    Ok(view)
+}
+
+fn field_exists(view: &View, id: FieldId) -> bool {
+    match id {
+        FieldId::Live => true,
+        FieldId::IdType(id_type) => (id_type.0 as usize) < view.id_types.len(),
+        FieldId::Tag(tag) => (tag.0 as usize) < view.tags.len(),
+    }
+}
+
+fn put_part(stripe: &mut FieldStripe, kind: PartKind, part: Arc<Part>) {
+    match kind {
+        PartKind::Bitmaps => stripe.bitmaps = StripeBitmaps::mapped(part),
+        PartKind::Column => stripe.forward = Forward::Column(StripeColumn::mapped(part)),
+        PartKind::Lists => stripe.forward = Forward::Lists(StripeLists::mapped(part)),
+        PartKind::Keys => stripe.forward = Forward::Keys(StripeKeys::mapped(part)),
+        PartKind::Values | PartKind::Index => {}
+    }
+}
+
+/// Writes what has changed since `previous` into a new pack; the manifest is given back, not yet written.
+///
+/// # Errors
+/// [`Error::Io`], [`Error::Corrupt`] from a part that must be read.
+pub(crate) fn write_parts(
+    space: &Path,
+    view: &View,
+    previous: &Manifest,
+    packs: &Packs,
+    options: &Options,
+) -> Result<Written> {
+    let leave = packs_to_leave(view, packs, options);
+    let dir = space.join(PACKS_DIR);
+    create_dir(&dir)?;
+    let mut out =
+        Output { writer: PackWriter::create(&dir, previous.next_pack)?, parts: BTreeMap::new(), moved: Vec::new() };
+    let stripes: Vec<(&Field, usize)> =
+        view.fields().flat_map(|field| (0..field.stripes.len()).map(move |stripe| (field, stripe))).collect();
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    for group in stripes.chunks(threads * 2) {
+        for (leaves, (field, stripe)) in encode_group(group, threads)?.into_iter().zip(group) {
+            for (kind, leaf) in leaves {
+                out.put(PartName { field: field.id.number(), stripe: *stripe as u32, kind }, leaf, &leave)?;
+            }
+        }
+    }
+    let kept_tables = put_dictionaries(view, &mut out, options.purge, &leave)?;
+    let Output { writer, parts, moved } = out;
+    let mut packs = packs.clone();
+    let any = parts.values().any(|place| place.pack == previous.next_pack);
+    if any {
+        packs.insert(previous.next_pack, writer.finish(&dir)?);
+    }
+    let manifest = Manifest {
+        data_version: view.data_version,
+        taken_at: jiff::Timestamp::now().as_second(),
+        name: None,
+        next_one_id: view.next_one_id,
+        profile_count: view.profile_count,
+        next_pack: previous.next_pack + u64::from(any),
+        schema: schema_to(&view.schema),
+        parts,
+    };
+    let mut written =
+        Written { manifest, packs, installed: Vec::new(), values: Vec::new(), indexes: Vec::new(), moved };
+    written.find_installed(view, &kept_tables)?;
+    Ok(written)
+}
+
+struct Output {
+    writer: PackWriter,
+    parts: BTreeMap<PartName, PartPlace>,
+    moved: Vec<(PartPlace, PartPlace)>,
+}
+
+impl Output {
+    fn put(&mut self, name: PartName, leaf: Leaf, leave: &BTreeSet<u64>) -> Result<()> {
+        let place = match leaf {
+            Leaf::Write(bytes) => self.writer.add(name, &bytes)?,
+            Leaf::Keep(part) if leave.contains(&part.place().pack) => {
+                let place = self.writer.add(name, part.bytes()?)?;
+                self.moved.push((part.place(), place));
+                place
+            }
+            Leaf::Keep(part) => part.place(),
+        };
+        self.parts.insert(name, place);
+        Ok(())
+    }
+}
+
+fn encode_group(group: &[(&Field, usize)], threads: usize) -> Result<Vec<Vec<(PartKind, Leaf)>>> {
+    if threads < 2 || group.iter().all(|(field, stripe)| field.stripes[*stripe].is_mapped_only()) {
+        return group.iter().map(|(field, stripe)| leaves(field, *stripe)).collect();
+    }
+    std::thread::scope(|scope| {
+        let share = group.len().div_ceil(threads);
+        let encode = |part: &[(&Field, usize)]| -> Vec<Result<Vec<(PartKind, Leaf)>>> {
+            part.iter().map(|(field, stripe)| leaves(field, *stripe)).collect()
+        };
+        let handles: Vec<_> = group.chunks(share).map(|part| scope.spawn(move || encode(part))).collect();
+        let joined =
+            handles.into_iter().flat_map(|h| h.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+        joined.collect()
+    })
+}
+
+fn leaves(field: &Field, stripe: usize) -> Result<Vec<(PartKind, Leaf)>> {
+    let stripe = &field.stripes[stripe];
+    let bitmaps = &stripe.bitmaps;
+    let first = leaf(bitmaps.base(), bitmaps.is_mapped_only(), &|| bitmaps.encode())?;
+    let fixed_base = field.tag_type == Some(TagType::Category);
+    let second = match &stripe.forward {
+        Forward::None => None,
+        Forward::Column(c) => {
+            leaf(c.base(), c.is_mapped_only(), &|| c.encode(fixed_base))?.map(|l| (PartKind::Column, l))
+        }
+        Forward::Lists(l) => leaf(l.base(), l.is_mapped_only(), &|| l.encode())?.map(|l| (PartKind::Lists, l)),
+        Forward::Keys(k) => leaf(k.base(), k.is_mapped_only(), &|| k.encode())?.map(|l| (PartKind::Keys, l)),
+    };
+    Ok(first.map(|l| (PartKind::Bitmaps, l)).into_iter().chain(second).collect())
+}
+
+fn leaf(base: Option<&Arc<Part>>, same: bool, encode: &dyn Fn() -> Result<Option<Vec<u8>>>) -> Result<Option<Leaf>> {
+    match (same, base) {
+        (true, base) => Ok(base.cloned().map(Leaf::Keep)),
+        (false, _) => Ok(encode()?.map(Leaf::Write)),
+    }
+}
+
+/// Writes values and hash tables; gives how many tables of each id type stay.
+fn put_dictionaries(
+    view: &View,
+    out: &mut Output,
+    purge: bool,
+    leave: &BTreeSet<u64>,
+) -> Result<BTreeMap<FieldId, usize>> {
+    for field in &view.tags {
+        let name = PartName { field: field.id.number(), stripe: 0, kind: PartKind::Values };
+        let used = if purge { Some(used_values(field)?) } else { None };
+        let is_used = |value: ValueId| used.as_ref().is_none_or(|used| used[value.0 as usize]);
+        match field.values.base().filter(|_| field.values.is_mapped_only() && used.is_none()) {
+            Some(part) => out.put(name, Leaf::Keep(part.clone()), leave)?,
+            None => {
+                if let Some(bytes) = field.values.encode(is_used)? {
+                    out.put(name, Leaf::Write(bytes), leave)?;
+                }
+            }
+        }
+    }
+    let mut kept_tables = BTreeMap::new();
+    for field in &view.id_types {
+        let live = view.live.stripes.iter().map(|s| Ok(s.bitmaps()?.value(KNOWN))).collect::<Result<Vec<_>>>()?;
+        let keep = |one_id: u32| {
+            let stripe = live.get(crate::ids::stripe_of(one_id));
+            !purge || stripe.is_some_and(|live| live.contains(crate::ids::in_stripe(one_id)))
+        };
+        let (kept, table) = field.index.encode(purge, keep)?;
+        let tables = field.index.tables()[..kept].iter().cloned().map(Leaf::Keep).chain(table.map(Leaf::Write));
+        for (at, leaf) in tables.enumerate() {
+            out.put(PartName { field: field.id.number(), stripe: at as u32, kind: PartKind::Index }, leaf, leave)?;
+        }
+        kept_tables.insert(field.id, kept);
+    }
+    Ok(kept_tables)
+}
+
+/// Which values anyone has. Reads the whole column or all lists.
+fn used_values(field: &Field) -> Result<Vec<bool>> {
+    let mut used = vec![false; field.values.count() as usize];
+    let mut mark = |value: usize| {
+        if let Some(slot) = used.get_mut(value) {
+            *slot = true;
+        }
+    };
+    for stripe in &field.stripes {
+        match field.tag_type {
+            Some(TagType::Category) => {
+                let column = stripe.column()?;
+                for page in 0..column.page_count() {
+                    let page = column.page(page);
+                    let codes = (0..crate::ids::PAGE_PROFILES as usize).filter_map(|slot| page.value(slot));
+                    codes.for_each(|value| mark(value as usize));
+                }
+            }
+            Some(TagType::Set) => {
+                let lists = stripe.lists()?;
+                (0..crate::ids::STRIPE_PROFILES).for_each(|id| lists.list(id).for_each(|value| mark(value as usize)));
+            }
+            _ => {}
+        }
+    }
+    Ok(used)
+}
+
+/// Packs whose parts are all to be moved: mostly unnamed ones, and at a purge any that hold something unnamed.
+fn packs_to_leave(view: &View, packs: &Packs, options: &Options) -> BTreeSet<u64> {
+    let mut named: BTreeMap<u64, (u64, usize)> = BTreeMap::new();
+    let mut count = |part: &Arc<Part>| {
+        let entry = named.entry(part.place().pack).or_default();
+        entry.0 += part.place().length;
+        entry.1 += 1;
+    };
+    for field in view.fields() {
+        for stripe in &field.stripes {
+            stripe.bitmaps.base().filter(|_| stripe.bitmaps.is_mapped_only()).map(&mut count);
+            let forward = match &stripe.forward {
+                Forward::None => None,
+                Forward::Column(c) => c.base().filter(|_| c.is_mapped_only()),
+                Forward::Lists(l) => l.base().filter(|_| l.is_mapped_only()),
+                Forward::Keys(k) => k.base().filter(|_| k.is_mapped_only()),
+            };
+            forward.map(&mut count);
+        }
+        field.values.base().map(&mut count);
+        field.index.tables().iter().for_each(&mut count);
+    }
+    let mut leave = options.leave.clone();
+    for (number, (bytes, parts)) in named {
+        if let Some(pack) = packs.get(&number)
+            && (bytes * 2 < pack.file_bytes() || (options.purge && parts < pack.directory().len()))
+        {
+            leave.insert(number);
+        }
+    }
+    leave
+}
+
+impl Written {
+    /// Pairs each leaf of the view that was written or moved with its mapped form.
+    fn find_installed(&mut self, view: &View, kept_tables: &BTreeMap<FieldId, usize>) -> Result<()> {
+        for field in view.fields() {
+            for (at, old) in field.stripes.iter().enumerate() {
+                let kinds = [PartKind::Bitmaps, PartKind::Column, PartKind::Lists, PartKind::Keys];
+                let mut new = FieldStripe::empty(field.id, field.tag_type);
+                let mut changed = !old.is_mapped_only();
+                for kind in kinds {
+                    let name = PartName { field: field.id.number(), stripe: at as u32, kind };
+                    if let Some(place) = self.manifest.parts.get(&name) {
+                        changed |= self.moved.iter().any(|(_, to)| to == place);
+                        put_part(&mut new, kind, self.packs[&place.pack].part(name, *place)?);
+                    }
+                }
+                if changed {
+                    self.installed.push(Installed {
+                        field: field.id,
+                        stripe: at,
+                        old: old.clone(),
+                        new: Arc::new(new),
+                    });
+                }
+            }
+            self.find_installed_dictionary(field, kept_tables.get(&field.id).copied())?;
+        }
+        Ok(())
+    }
+
+    fn find_installed_dictionary(&mut self, field: &Field, kept_tables: Option<usize>) -> Result<()> {
+        let number = field.id.number();
+        if let FieldId::Tag(tag) = field.id {
+            let name = PartName { field: number, stripe: 0, kind: PartKind::Values };
+            if let Some(place) = self.manifest.parts.get(&name)
+                && field.values.base().map(|p| p.place()) != Some(*place)
+            {
+                let values = Values::mapped(self.packs[&place.pack].part(name, *place)?)?;
+                self.values.push((tag, field.values.count(), values));
+            }
+        }
+        if kept_tables.is_some() {
+            let of_field = self.manifest.parts.iter().filter(|(n, _)| n.field == number && n.kind == PartKind::Index);
+            let tables: Result<Vec<Arc<Part>>> =
+                of_field.map(|(n, place)| self.packs[&place.pack].part(*n, *place)).collect();
+            self.indexes.push((field.id, tables?));
+        }
+        Ok(())
+    }
+
+    /// Swaps the mapped forms into a later view.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`] from a new table.
+    pub(crate) fn install(&self, view: &mut View) -> Result<()> {
+        crate::apply::install(view, &self.installed);
+        for (tag, count, values) in &self.values {
+            let field = view.field_mut(FieldId::Tag(*tag));
+            if field.values.count() == *count {
+                field.values = values.clone();
+            }
+        }
+        for (id, tables) in &self.indexes {
+            let field = view.field_mut(*id);
+            field.index = field.index.over(tables.clone())?;
+        }
+        Ok(())
+    }
+}
+
+/// Rewrites the kept store snapshots so that nothing of people erased since is left in them, and so that none of them
+/// needs a pack that is being left. `live` is the present view.
+///
+/// # Errors
+/// As [`write_parts`].
+pub(crate) fn purge_kept(space: &Path, live: &View, written: &mut Written, leave: &BTreeSet<u64>) -> Result<()> {
+    for kept in Manifest::read_kept(space)? {
+        let mut packs = written.packs.clone();
+        let mut view = open_view(space, &kept, &mut packs)?;
+        let gone = erased_since(&view, live)?;
+        if !gone.is_empty() {
+            apply(&mut view, &Record::Erase(gone), kept.data_version)?;
+        }
+        let previous = Manifest { next_pack: written.manifest.next_pack, ..kept.clone() };
+        let options = Options { purge: true, leave: leave.clone() };
+        let own = write_parts(space, &view, &previous, &packs, &options)?;
+        let manifest = Manifest { name: kept.name.clone(), taken_at: kept.taken_at, ..own.manifest };
+        if let Some(name) = &kept.name {
+            manifest.write(&space.join(KEPT_DIR), &kept_file_name(name))?;
+        }
+        written.manifest.next_pack = manifest.next_pack;
+    }
+    Ok(())
+}
+
+/// Profiles of an earlier view that live no more.
+fn erased_since(earlier: &View, live: &View) -> Result<Vec<u32>> {
+    let mut gone = Vec::new();
+    for stripe in 0..earlier.stripe_count() {
+        let (then, now) =
+            (earlier.live.stripe(stripe).bitmaps()?.value(KNOWN), live.live.stripe(stripe).bitmaps()?.value(KNOWN));
+        let mut ids = Vec::new();
+        for chunk in 0..then.containers.len() {
+            ids.clear();
+            then.containers[chunk].push_ids(&mut ids);
+            let first = (stripe * crate::ids::STRIPE_CHUNKS + chunk) as u32 * crate::ids::CHUNK_PROFILES;
+            gone.extend(
+                ids.iter().filter(|low| !now.containers[chunk].contains(**low)).map(|low| first + u32::from(*low)),
+            );
+        }
+    }
+    Ok(gone)
+}
+
+/// Removes packs that no manifest names, and debris of a crash.
+///
+/// # Errors
+/// [`Error::Io`], or as [`Manifest::read`] of a kept one.
+pub(crate) fn remove_unnamed(space: &Path, current: &Manifest) -> Result<()> {
+    let mut named = current.packs();
+    for kept in Manifest::read_kept(space)? {
+        named.extend(kept.packs());
+    }
+    let dir = space.join(PACKS_DIR);
+    let mut any = false;
+    for name in if dir.is_dir() { list_dir(&dir)? } else { Vec::new() } {
+        let number = name.strip_suffix(".pack").and_then(|n| u64::from_str_radix(n, 16).ok());
+        if name.ends_with(PENDING_SUFFIX) || number.is_some_and(|n| !named.contains(&n)) {
+            let path = dir.join(&name);
+            std::fs::remove_file(&path).map_err(|e| Error::io("removing", &path, &e))?;
+            any = true;
+        }
+    }
+    if any { sync_dir(&dir) } else { Ok(()) }
+}

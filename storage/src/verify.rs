@@ -1,0 +1,126 @@
+//! Deep verification: every byte of every file of a space, and that the parts agree with each other.
+//! Knows what must hold between bitmaps, columns, lists and identities; reads everything once.
+
+use std::path::Path;
+
+use crate::error::Result;
+use crate::field::{Field, FieldId};
+use crate::ids::{KNOWN, STRIPE_CHUNKS, STRIPE_PROFILES, ValueId};
+use crate::manifest::Manifest;
+use crate::schema::TagType;
+use crate::snapshot::{Packs, open_packs};
+use crate::store::recover;
+use crate::view::View;
+
+/// What a verification has read and found.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Report {
+    /// Live profiles.
+    pub profiles: u64,
+    /// Packs read.
+    pub packs: usize,
+    /// Bytes of them.
+    pub pack_bytes: u64,
+    /// Records of the log.
+    pub log_records: usize,
+    /// Kept store snapshots.
+    pub kept: usize,
+    /// What is wrong, in words; nothing is well.
+    pub problems: Vec<String>,
+}
+
+/// Verifies a space that nobody writes to.
+///
+/// # Errors
+/// What keeps it from being opened at all; damage within parts is reported, not returned.
+pub fn verify_space(dir: &Path) -> Result<Report> {
+    let recovery = recover(dir)?;
+    let mut report = Report {
+        profiles: recovery.view.profile_count.into(),
+        log_records: recovery.log.records.len(),
+        ..Report::default()
+    };
+    let mut packs: Packs = recovery.packs;
+    for kept in Manifest::read_kept(dir)? {
+        report.kept += 1;
+        open_packs(dir, &kept, &mut packs)?;
+    }
+    for pack in packs.values() {
+        report.packs += 1;
+        report.pack_bytes += pack.file_bytes();
+        if let Err(error) = pack.verify() {
+            report.problems.push(error.to_string());
+        }
+    }
+    for field in recovery.view.fields() {
+        for stripe in 0..recovery.view.stripe_count().max(field.stripes.len()) {
+            match verify_stripe(&recovery.view, field, stripe) {
+                Ok(problems) => report.problems.extend(problems),
+                Err(error) => report.problems.push(error.to_string()),
+            }
+        }
+    }
+    Ok(report)
+}
+
+fn name(view: &View, field: &Field) -> String {
+    match field.id {
+        FieldId::Live => "who lives".into(),
+        FieldId::IdType(id_type) => format!("id type `{}`", view.schema.id_types[id_type.0 as usize]),
+        FieldId::Tag(tag) => format!("tag `{}`", view.schema.tags[tag.0 as usize].name),
+    }
+}
+
+/// The laws between the parts of one stripe of one field.
+fn verify_stripe(view: &View, field: &Field, stripe: usize) -> Result<Vec<String>> {
+    let part = field.stripe(stripe);
+    let bitmaps = part.bitmaps()?;
+    let place = || format!("{}, stripe {stripe}", name(view, field));
+    let mut problems = Vec::new();
+    if let Err(what) = bitmaps.verify_deep() {
+        problems.push(format!("{}: {what}", place()));
+        return Ok(problems);
+    }
+    let live = view.live.stripe(stripe).bitmaps()?.value(KNOWN);
+    let known = bitmaps.value(KNOWN);
+    let mut ids = Vec::new();
+    for chunk in 0..STRIPE_CHUNKS {
+        ids.clear();
+        known.containers[chunk].push_ids(&mut ids);
+        if let Some(low) = ids.iter().find(|low| !live.containers[chunk].contains(**low)) {
+            problems.push(format!("{}: known of {low} in chunk {chunk}, who does not live", place()));
+        }
+    }
+    if field.id == FieldId::Live {
+        return Ok(problems);
+    }
+    let (column, lists, keys) = (part.column()?, part.lists()?, part.keys()?);
+    let mut of_values = std::collections::BTreeMap::new();
+    for id in 0..STRIPE_PROFILES {
+        let forward_known = match (field.id, field.tag_type) {
+            (FieldId::IdType(_), _) => !keys.keys(id).is_empty(),
+            (_, Some(TagType::Set)) => {
+                lists.list(id).for_each(|value| *of_values.entry(value).or_insert(0u32) += 1);
+                !lists.list(id).is_empty()
+            }
+            (_, Some(TagType::Flag)) => continue,
+            (_, tag_type) => {
+                let value = column.value(id);
+                if let (Some(value), Some(TagType::Category)) = (value, tag_type) {
+                    *of_values.entry(value as u32).or_insert(0) += 1;
+                }
+                value.is_some()
+            }
+        };
+        if forward_known != known.contains(id) {
+            problems.push(format!("{}: bitmap and forward part disagree about {id}", place()));
+            return Ok(problems);
+        }
+    }
+    for (value, count) in of_values {
+        if Field::is_indexed(ValueId(value)) && bitmaps.cardinality(ValueId(value)) != count {
+            problems.push(format!("{}: value {value} has {count} people in the forward part", place()));
+        }
+    }
+    Ok(problems)
+}

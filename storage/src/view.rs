@@ -1,0 +1,152 @@
+//! A view: one data version of a space, immutable, held by a question for as long as it needs.
+//! Knows all fields and who lives; knows no query word.
+//!
+//! A view costs a few vectors of `Arc`s. Mapped and owned leaves look the same from here.
+
+use std::sync::Arc;
+
+use crate::error::Result;
+use crate::field::{Field, FieldId};
+use crate::ids::{KNOWN, OneId, in_stripe, stripe_of, stripes_for};
+use crate::index::hash_key;
+use crate::keys::Keys;
+use crate::schema::{IdTypeId, Schema, TagId};
+
+/// One data version of a space.
+#[derive(Debug, Clone)]
+pub struct View {
+    pub(crate) data_version: u64,
+    pub(crate) schema: Arc<Schema>,
+    pub(crate) next_one_id: u32,
+    pub(crate) profile_count: u32,
+    pub(crate) live: Arc<Field>,
+    pub(crate) id_types: Vec<Arc<Field>>,
+    pub(crate) tags: Vec<Arc<Field>>,
+}
+
+impl View {
+    /// A space with nobody in it.
+    pub(crate) fn empty() -> View {
+        View {
+            data_version: 0,
+            schema: Arc::new(Schema::default()),
+            next_one_id: 0,
+            profile_count: 0,
+            live: Arc::new(Field::empty(FieldId::Live, None)),
+            id_types: Vec::new(),
+            tags: Vec::new(),
+        }
+    }
+
+    /// Sequence number of the last change that it holds.
+    pub fn data_version(&self) -> u64 {
+        self.data_version
+    }
+
+    /// Its schema.
+    pub fn schema(&self) -> &Arc<Schema> {
+        &self.schema
+    }
+
+    /// Live profiles.
+    pub fn profile_count(&self) -> u32 {
+        self.profile_count
+    }
+
+    /// The OneID that the next new profile gets; all OneIDs given out are below.
+    pub fn next_one_id(&self) -> u32 {
+        self.next_one_id
+    }
+
+    /// Stripes that OneIDs have been given out of.
+    pub fn stripe_count(&self) -> usize {
+        stripes_for(self.next_one_id)
+    }
+
+    /// Who lives: the `KNOWN` bitmap of this field.
+    pub fn live(&self) -> &Field {
+        &self.live
+    }
+
+    /// A tag's field.
+    pub fn tag(&self, tag: TagId) -> &Field {
+        &self.tags[tag.0 as usize]
+    }
+
+    /// An id type's field.
+    pub fn id_type(&self, id_type: IdTypeId) -> &Field {
+        &self.id_types[id_type.0 as usize]
+    }
+
+    /// Any field.
+    pub fn field(&self, id: FieldId) -> &Field {
+        match id {
+            FieldId::Live => &self.live,
+            FieldId::IdType(id_type) => self.id_type(id_type),
+            FieldId::Tag(tag) => self.tag(tag),
+        }
+    }
+
+    /// All fields: who lives, the id types, the tags.
+    pub fn fields(&self) -> impl Iterator<Item = &Field> {
+        std::iter::once(&*self.live).chain(self.id_types.iter().map(|f| &**f)).chain(self.tags.iter().map(|f| &**f))
+    }
+
+    /// Whether a OneID is a live profile.
+    ///
+    /// # Errors
+    /// [`crate::Error::Corrupt`].
+    pub fn is_live(&self, one_id: OneId) -> Result<bool> {
+        Ok(self.live.stripe(stripe_of(one_id.0)).bitmaps()?.value(KNOWN).contains(in_stripe(one_id.0)))
+    }
+
+    /// The profile that has an identity. A few cache lines.
+    ///
+    /// # Errors
+    /// [`crate::Error::Corrupt`].
+    pub fn find_identity(&self, id_type: IdTypeId, key: &[u8]) -> Result<Option<OneId>> {
+        let field = self.id_type(id_type);
+        let mut failed = None;
+        let found = field.index.find(hash_key(key), |one_id| match self.keys_of(id_type, OneId(one_id)) {
+            Ok(keys) => keys.contains(key),
+            Err(error) => {
+                failed = Some(error);
+                false
+            }
+        })?;
+        match failed {
+            Some(error) => Err(error),
+            None => Ok(found.map(OneId)),
+        }
+    }
+
+    /// The identities of a profile of one type.
+    ///
+    /// # Errors
+    /// [`crate::Error::Corrupt`].
+    pub fn keys_of(&self, id_type: IdTypeId, one_id: OneId) -> Result<Keys<'_>> {
+        Ok(self.id_type(id_type).stripe(stripe_of(one_id.0)).keys()?.keys(in_stripe(one_id.0)))
+    }
+
+    /// The field to change, copied first unless nobody else holds it.
+    pub(crate) fn field_mut(&mut self, id: FieldId) -> &mut Field {
+        Arc::make_mut(match id {
+            FieldId::Live => &mut self.live,
+            FieldId::IdType(id_type) => &mut self.id_types[id_type.0 as usize],
+            FieldId::Tag(tag) => &mut self.tags[tag.0 as usize],
+        })
+    }
+
+    /// The same people under a schema that holds more.
+    pub(crate) fn set_schema(&mut self, schema: Schema) {
+        for id_type in self.id_types.len()..schema.id_types.len() {
+            let id = FieldId::IdType(IdTypeId(id_type as u32));
+            self.id_types.push(Arc::new(Field::empty(id, None)));
+        }
+        for (tag, declared) in schema.tags.iter().enumerate().skip(self.tags.len()) {
+            let id = FieldId::Tag(TagId(tag as u32));
+            self.tags.push(Arc::new(Field::empty(id, Some(declared.tag_type))));
+        }
+        self.schema = Arc::new(schema);
+    }
+}
