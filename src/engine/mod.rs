@@ -7,6 +7,7 @@
 //! ```
 
 mod ask;
+mod frames;
 mod upserts;
 
 pub use ask::{

@@ -8,6 +8,7 @@
 
 pub mod frame;
 pub mod infer;
+pub mod load;
 mod infer_kinds;
 pub mod names;
 pub mod read;

@@ -229,7 +229,8 @@ impl<'a> Binder<'a> {
         let positive = match operand {
             Operand::Name(name) => match self.column(name)? {
                 Column::Tag(tag, tag_type @ (TagType::Number { .. } | TagType::Date)) => {
-                    let range = self.range(name, tag_type, op, scalar)?;
+                    // Null compares false, both ways.
+                    let Some(range) = self.range(name, tag_type, op, scalar)? else { return Ok(Node::Nobody) };
                     self.column_range(tag, range)?
                 }
                 column => self.compare_discrete(name, column, op, scalar, span)?,
@@ -293,7 +294,13 @@ impl<'a> Binder<'a> {
                 Column::Tag(tag, tag_type @ (TagType::Number { .. } | TagType::Date)) => {
                     let low = self.range(name, tag_type, CompareOp::GreaterOrEqual, low)?;
                     let high = self.range(name, tag_type, CompareOp::LessOrEqual, high)?;
-                    self.column_range(tag, Range { low: low.low.max(high.low), high: low.high.min(high.high) })?
+                    match (low, high, negated) {
+                        (Some(low), Some(high), _) => self.column_range(tag, Range { low: low.low, high: high.high })?,
+                        // NOT BETWEEN is below the one or above the other: a null end leaves the other side.
+                        (Some(low), None, true) => self.column_range(tag, low)?,
+                        (None, Some(high), true) => self.column_range(tag, high)?,
+                        _ => return Ok(Node::Nobody),
+                    }
                 }
                 Column::OneId => {
                     let low = self.number(self.literal(low)?, "one_id")?.range(CompareOp::GreaterOrEqual, 0);
@@ -589,10 +596,10 @@ impl<'a> Binder<'a> {
         }
     }
 
-    /// Values of a number or date for which `value op scalar`.
-    fn range(&mut self, name: &Name, tag_type: TagType, op: CompareOp, scalar: &Scalar) -> Result<Range> {
+    /// Values of a number or date for which `value op scalar`; none where the scalar is null.
+    fn range(&mut self, name: &Name, tag_type: TagType, op: CompareOp, scalar: &Scalar) -> Result<Option<Range>> {
         match scalar {
-            Scalar::Literal(literal) => self.literal_range(name, tag_type, op, literal),
+            Scalar::Literal(literal) => self.literal_range(name, tag_type, op, literal).map(Some),
             Scalar::ProfileAggregate(aggregate) => self.aggregate_range(name, tag_type, op, aggregate),
         }
     }
@@ -640,7 +647,7 @@ impl<'a> Binder<'a> {
         tag_type: TagType,
         op: CompareOp,
         aggregate: &ProfileAggregate,
-    ) -> Result<Range> {
+    ) -> Result<Option<Range>> {
         let plan = match &aggregate.filter {
             Some(filter) => self.plan(filter)?,
             None => Node::Everyone,
@@ -655,7 +662,7 @@ impl<'a> Binder<'a> {
             let message = format!("the subquery gives {one}, `{}` is {other}", name.text);
             return Err(self.fault("wrong_type", aggregate.span, message, None));
         }
-        Ok(value.map_or(Range::NONE, |value| value.range(op, scale)))
+        Ok(value.map(|value| value.range(op, scale)))
     }
 
     fn aggregate_value(&self, aggregate: &Aggregate, plan: &Node) -> Result<(Option<Fraction>, bool)> {

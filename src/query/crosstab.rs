@@ -10,6 +10,7 @@ use super::context::Context;
 use super::error::{Error, Result};
 use super::groups::{Axis, group};
 use super::plan::Node;
+use super::totals::materialized;
 
 /// Counts by row and column; the label of unknown is null.
 #[derive(Debug, Clone, Serialize)]
@@ -31,6 +32,7 @@ pub struct Crosstab {
 /// # Errors
 /// [`Error::TooLarge`], the budget's, or damage of the store.
 pub fn crosstab(ctx: &Context<'_>, plan: &Node, rows: Axis, columns: Axis) -> Result<Crosstab> {
+    let plan = &materialized(ctx, plan)?;
     let cells = group(ctx, plan, &[rows, columns])?;
     let (row_keys, row_totals) = ranked(ctx, plan, rows)?;
     let (column_keys, column_totals) = ranked(ctx, plan, columns)?;

@@ -12,7 +12,7 @@ use super::count::ratio;
 use super::error::Result;
 use super::number::{Range, power_of_ten};
 use super::plan::{ColumnTest, LeafKind, Node, any_of};
-use super::totals::{Tally, count, each_value, tally, totals, value_of_rank};
+use super::totals::{Tally, count, each_value, materialized, tally, totals, value_of_rank};
 
 /// Most bins that may be asked for.
 const BINS_MAX: usize = 10_000;
@@ -116,20 +116,22 @@ pub struct Request<'a> {
 }
 
 /// An audience and its base with their sizes, counted once for all tags.
-pub struct Sides<'a> {
-    audience: &'a Node,
-    base: &'a Node,
+pub struct Sides {
+    audience: Node,
+    base: Node,
     audience_count: u64,
     base_count: u64,
 }
 
-impl<'a> Sides<'a> {
-    /// Counts both.
+impl Sides {
+    /// Finds both, once.
     ///
     /// # Errors
     /// The budget's, or damage of the store.
-    pub fn new(ctx: &Context<'_>, audience: &'a Node, base: &'a Node) -> Result<Sides<'a>> {
-        Ok(Sides { audience, base, audience_count: count(ctx, audience)?, base_count: count(ctx, base)? })
+    pub fn new(ctx: &Context<'_>, audience: &Node, base: &Node) -> Result<Sides> {
+        let (audience, base) = (materialized(ctx, audience)?, materialized(ctx, base)?);
+        let (audience_count, base_count) = (count(ctx, &audience)?, count(ctx, &base)?);
+        Ok(Sides { audience, base, audience_count, base_count })
     }
 
     /// Members of the audience.
@@ -153,18 +155,18 @@ impl<'a> Sides<'a> {
 ///
 /// # Errors
 /// A request's faults, the budget's, or damage of the store.
-pub fn distribution(ctx: &Context<'_>, sides: &Sides<'_>, request: &Request<'_>) -> Result<Distribution> {
+pub fn distribution(ctx: &Context<'_>, sides: &Sides, request: &Request<'_>) -> Result<Distribution> {
     match ctx.view.schema().tag_type(request.tag) {
         TagType::Flag | TagType::Category | TagType::Set => of_values(ctx, sides, request),
         TagType::Number { .. } | TagType::Date => of_numbers(ctx, sides, request),
     }
 }
 
-fn of_values(ctx: &Context<'_>, sides: &Sides<'_>, request: &Request<'_>) -> Result<Distribution> {
+fn of_values(ctx: &Context<'_>, sides: &Sides, request: &Request<'_>) -> Result<Distribution> {
     let field = ctx.view.tag(request.tag);
     let tag_type = ctx.view.schema().tag_type(request.tag);
-    let counted = tally(ctx, sides.audience, request.tag)?;
-    let base = tally(ctx, sides.base, request.tag)?;
+    let counted = tally(ctx, &sides.audience, request.tag)?;
+    let base = tally(ctx, &sides.base, request.tag)?;
     let base_of = |value: u32| base.counts.get(value as usize).copied().unwrap_or(0);
     let mut values = Vec::new();
     for (value, n) in (0u32..).zip(&counted.counts).filter(|(_, n)| **n > 0) {
@@ -201,7 +203,7 @@ fn sort(values: &mut [(u32, ValueShare)], order: Order) {
 /// Members in values beyond the top: of a set each once, whatever number of such values he has.
 fn other(
     ctx: &Context<'_>,
-    sides: &Sides<'_>,
+    sides: &Sides,
     tag: TagId,
     tag_type: TagType,
     rest: &[ValueId],
@@ -214,9 +216,9 @@ fn other(
     count(ctx, &Node::and(vec![sides.audience.clone(), any]).ordered(ctx.everyone()))
 }
 
-fn of_numbers(ctx: &Context<'_>, sides: &Sides<'_>, request: &Request<'_>) -> Result<Distribution> {
+fn of_numbers(ctx: &Context<'_>, sides: &Sides, request: &Request<'_>) -> Result<Distribution> {
     let tag_type = ctx.view.schema().tag_type(request.tag);
-    let sums = totals(ctx, sides.audience, request.tag)?;
+    let sums = totals(ctx, &sides.audience, request.tag)?;
     let unit = Unit { tag_type };
     let edges = match (request.bins, sums.bounds) {
         (_, None) => Vec::new(),
@@ -225,8 +227,8 @@ fn of_numbers(ctx: &Context<'_>, sides: &Sides<'_>, request: &Request<'_>) -> Re
         (Some(Bins::Edges(edges)), Some(_)) => unit.given_edges(edges)?,
         (Some(Bins::Quantiles(n)), Some(bounds)) => quantile_edges(ctx, sides, request.tag, *n, sums.known, bounds)?,
     };
-    let counted = count_bins(ctx, sides.audience, request.tag, &edges)?;
-    let base = count_bins(ctx, sides.base, request.tag, &edges)?;
+    let counted = count_bins(ctx, &sides.audience, request.tag, &edges)?;
+    let base = count_bins(ctx, &sides.base, request.tag, &edges)?;
     let bin = |at: usize| {
         let bounds = BinBounds { low: unit.cell(edges[at]), high: unit.cell(edges[at + 1]) };
         let close = if at + 2 == edges.len() { "]" } else { ")" };
@@ -245,7 +247,7 @@ fn of_numbers(ctx: &Context<'_>, sides: &Sides<'_>, request: &Request<'_>) -> Re
 
 fn summary(
     ctx: &Context<'_>,
-    sides: &Sides<'_>,
+    sides: &Sides,
     tag: TagId,
     unit: &Unit,
     sums: &super::totals::Totals,
@@ -256,7 +258,7 @@ fn summary(
     let mut quartiles = Vec::with_capacity(3);
     for quarter in 1..=3 {
         let rank = (sums.known * quarter).div_ceil(4).max(1) - 1;
-        quartiles.push(value_of_rank(ctx, sides.audience, tag, rank)?.map_or(Cell::Null, |v| unit.cell(v)));
+        quartiles.push(value_of_rank(ctx, &sides.audience, tag, rank)?.map_or(Cell::Null, |v| unit.cell(v)));
     }
     Ok(Summary {
         min: unit.cell(low),
@@ -357,7 +359,7 @@ fn even_edges(width: i128, low: i64, high: i64) -> Vec<i64> {
 
 fn quantile_edges(
     ctx: &Context<'_>,
-    sides: &Sides<'_>,
+    sides: &Sides,
     tag: TagId,
     n: u32,
     known: u64,
@@ -369,7 +371,7 @@ fn quantile_edges(
     let mut edges = vec![bounds.0];
     for at in 1..n {
         let rank = (known * u64::from(at)).div_ceil(n.into()).max(1) - 1;
-        edges.extend(value_of_rank(ctx, sides.audience, tag, rank)?);
+        edges.extend(value_of_rank(ctx, &sides.audience, tag, rank)?);
     }
     edges.push(bounds.1);
     edges.dedup();

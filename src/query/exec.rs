@@ -10,10 +10,9 @@
 
 use storage::View;
 use storage::column::ColumnView;
-use storage::container::{ARRAY_MAX, Bits, ContainerRef, count_bits};
+use storage::container::{ARRAY_MAX, Bits, Container, ContainerRef, count_bits};
 use storage::ids::{CHUNK_PAGES, CHUNK_PROFILES, CHUNK_WORDS, KNOWN, PAGE_PROFILES, PAGE_WORDS, STRIPE_CHUNKS, STRIPE_PROFILES};
 use storage::lists::ListsView;
-use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::error::Result;
 use super::kernels::{self, PageBits};
@@ -69,6 +68,21 @@ impl ChunkSet {
         match self {
             ChunkSet::Ids(ids) => ids.iter().for_each(|low| each(*low)),
             ChunkSet::Bits(bits) => kernels::for_each_bit(bits, each),
+        }
+    }
+
+    /// The set as a container of its own.
+    pub(crate) fn into_container(self) -> Container {
+        match self {
+            ChunkSet::Ids(ids) if ids.len() <= ARRAY_MAX => Container::Array(ids),
+            ChunkSet::Ids(ids) => ContainerRef::Array(&ids).to_container(),
+            ChunkSet::Bits(bits) => {
+                let count = count_bits(&bits);
+                if count as usize > ARRAY_MAX {
+                    return Container::Bits(bits, count);
+                }
+                ContainerRef::Bits(&bits, count).to_container()
+            }
         }
     }
 
@@ -429,8 +443,13 @@ impl<'a> Stripe<'a> {
 
     /// `bits &= test`; pages without a candidate are passed over.
     fn and_test(&self, test: &Test<'_>, chunk: usize, bits: &mut Bits) {
+        let first = chunk as u32 * CHUNK_PROFILES;
+        if let Test::Bucket { seed, of, range } = test {
+            let (low, span) = (range.low as u32, (range.high - range.low) as u32);
+            let first = self.first_one_id + first;
+            return kernels::and_marked(bits, |low_id| bucket(*seed, *of, first + low_id).wrapping_sub(low) <= span);
+        }
         let Test::Column(column, test) = test else {
-            let first = chunk as u32 * CHUNK_PROFILES;
             for (at, word) in bits.iter_mut().enumerate() {
                 let mut left = *word;
                 while left != 0 {
@@ -451,9 +470,22 @@ impl<'a> Stripe<'a> {
     }
 }
 
-/// The bucket of a profile: XXH3-64 of the OneID's four little-endian bytes, seeded with the salt, modulo `of`.
+/// The bucket of a profile. Part of the language's meaning and never to change, or splits would not stay the same:
+/// two rounds of MurmurHash3's 32-bit finalizer, `mix(mix(one_id + low(seed)) ^ high(seed))`, scaled to `of` buckets by
+/// the high half of a product; `seed` is XXH3-64 of the salt's UTF-8.
+#[inline(always)]
 pub(crate) fn bucket(seed: u64, of: u32, one_id: u32) -> u32 {
-    (xxh3_64_with_seed(&one_id.to_le_bytes(), seed) % u64::from(of)) as u32
+    let hash = mix(mix(one_id.wrapping_add(seed as u32)) ^ (seed >> 32) as u32);
+    ((u64::from(hash) * u64::from(of)) >> 32) as u32
+}
+
+#[inline(always)]
+fn mix(mut hash: u32) -> u32 {
+    hash ^= hash >> 16;
+    hash = hash.wrapping_mul(0x85EB_CA6B);
+    hash ^= hash >> 13;
+    hash = hash.wrapping_mul(0xC2B2_AE35);
+    hash ^ hash >> 16
 }
 
 /// Codes of a page that can pass, as a range; `None` where none can.

@@ -216,6 +216,16 @@ fn mark<T: Copy>(codes: &[T], mut test: impl FnMut(T) -> bool, out: &mut PageBit
     }
 }
 
+/// Clears the ids that do not pass a test, 64 at a time; words without a candidate are passed over.
+#[inline(always)]
+pub(crate) fn and_marked(bits: &mut Bits, test: impl Fn(u32) -> bool) {
+    for (word, first) in bits.iter_mut().zip((0u32..).step_by(64)).filter(|(word, _)| **word != 0) {
+        let mut flags = [0u8; 64];
+        flags.iter_mut().zip(first..).for_each(|(flag, low)| *flag = u8::from(test(low)));
+        *word &= gather(&flags);
+    }
+}
+
 /// The lowest bit of each of 64 bytes.
 #[inline(always)]
 fn gather(flags: &[u8; 64]) -> u64 {

@@ -160,6 +160,13 @@ impl IdSet {
         set
     }
 
+    /// From containers that are not empty, by ascending number of their chunk.
+    pub(crate) fn from_chunks(chunks: impl IntoIterator<Item = (u32, Container)>) -> IdSet {
+        let chunks: BTreeMap<u32, Container> = chunks.into_iter().collect();
+        let count = chunks.values().map(|c| u64::from(c.as_ref().cardinality())).sum();
+        IdSet { chunks, count }
+    }
+
     /// From a Roaring bitmap.
     pub fn from_bitmap(bitmap: &RoaringBitmap) -> IdSet {
         IdSet::from_sorted(bitmap.iter())

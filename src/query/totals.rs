@@ -57,6 +57,29 @@ pub fn count(ctx: &Context<'_>, plan: &Node) -> Result<u64> {
     }
 }
 
+/// The same members as a set of OneIDs, where a plan that is asked several times is more than a look-up.
+///
+/// # Errors
+/// The budget's, or damage of the store.
+pub fn materialized(ctx: &Context<'_>, plan: &Node) -> Result<Node> {
+    match plan {
+        Node::Everyone | Node::Nobody => return Ok(plan.clone()),
+        Node::Leaf(leaf) if leaf.is_exact() => return Ok(plan.clone()),
+        _ => {}
+    }
+    let stripes = ctx.map_stripes(|stripe| {
+        let run = Stripe::open(ctx.view, plan, stripe)?;
+        let mut scratch = Scratch::default();
+        let chunks = (0..STRIPE_CHUNKS).filter(|_| !run.is_empty());
+        let sets = chunks.filter_map(|chunk| {
+            let set = run.chunk(chunk, &mut scratch)?;
+            Some(((stripe * STRIPE_CHUNKS + chunk) as u32, set.into_container()))
+        });
+        Ok(sets.collect::<Vec<_>>())
+    })?;
+    Ok(Node::ids(IdSet::from_chunks(stripes.into_iter().flatten())))
+}
+
 /// Totals of a number or date tag over the members of a plan.
 ///
 /// # Errors
@@ -167,6 +190,7 @@ fn histogram(ctx: &Context<'_>, plan: &Node, tag: TagId, bounds: (i64, i64), shi
 /// # Errors
 /// The budget's, or damage of the store.
 pub fn quantile(ctx: &Context<'_>, plan: &Node, tag: TagId, q: (u128, u128)) -> Result<Option<i64>> {
+    let plan = &materialized(ctx, plan)?;
     let known = count(ctx, &Node::and(vec![Node::known(ctx.view, storage::field::FieldId::Tag(tag))?, plan.clone()]))?;
     if known == 0 {
         return Ok(None);
@@ -221,6 +245,7 @@ pub(crate) fn collect_stripe(ctx: &Context<'_>, plan: &Node, stripe: usize) -> R
 /// # Errors
 /// The budget's, or damage of the store.
 pub fn top(ctx: &Context<'_>, plan: &Node, tag: TagId, descending: bool, n: u64) -> Result<IdSet> {
+    let plan = &materialized(ctx, plan)?;
     let known_plan = Node::and(vec![Node::known(ctx.view, storage::field::FieldId::Tag(tag))?, plan.clone()]);
     let known = count(ctx, &known_plan)?;
     if n == 0 {

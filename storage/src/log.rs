@@ -297,10 +297,10 @@ fn read_segment(
         if !is_last {
             return damage("other bytes, and a later segment".into());
         }
-        let later = (valid.end as usize + 8..bytes.len()).step_by(8).find_map(|at| read_record(bytes, at, first));
-        if let Some((record, durable, _)) = later
-            && durable > valid.last_seqno
-        {
+        // Any of the records behind may be the one that knows: those of one group all carry the same `durable`.
+        let places = (valid.end as usize + 8..bytes.len()).step_by(8);
+        let mut later = places.filter_map(|at| read_record(bytes, at, first));
+        if let Some((record, ..)) = later.find(|(_, durable, _)| *durable > valid.last_seqno) {
             return damage(format!("other bytes, and record {} behind them", record.seqno));
         }
     }

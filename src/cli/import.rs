@@ -1,0 +1,274 @@
+//! `headcount import`.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::Args;
+use jiff::tz::TimeZone;
+use serde_json::Value;
+use storage::schema::TagJson;
+use storage::{DataDir, Outcome as BatchOutcome, Rejected, Schema, SchemaJson};
+
+use super::client::Client;
+use super::show::{bytes_bar, grouped};
+use super::{Failure, Outcome, TargetArgs};
+use crate::import::frame::Frame;
+use crate::import::infer::{About, infer};
+use crate::import::load::{BadLine, LoadError, Loaded, StoreTarget, Target, load_file};
+use crate::import::read::{Expect, Format, Kind, Others};
+use crate::import::write::{Shape, writer};
+
+/// Changes that are held in memory before they go to disk, in bytes.
+const OWNED_BYTES_MAX: u64 = 3 << 30;
+/// Bad lines that are printed; all are counted.
+const BAD_LINES_SHOWN: u64 = 20;
+
+/// Arguments of `import`.
+#[derive(Args)]
+pub(super) struct ImportArgs {
+    /// Files of people, a row each: .csv, .ndjson or .parquet
+    #[arg(long, value_name = "FILE", required = true, num_args = 1..)]
+    profiles: Vec<PathBuf>,
+    /// Schema as JSON, as the API takes it; inferred from the first file and printed unless given or there already
+    #[arg(long, value_name = "FILE")]
+    schema: Option<PathBuf>,
+    /// A column that is an identity, as in --id member=customer_no
+    #[arg(long, value_name = "TYPE=COLUMN", value_parser = id_column)]
+    id: Vec<(String, String)>,
+    /// Write all bad lines to this file, as NDJSON
+    #[arg(long, value_name = "FILE")]
+    rejects: Option<PathBuf>,
+    #[command(flatten)]
+    target: TargetArgs,
+}
+
+fn id_column(text: &str) -> Result<(String, String), String> {
+    let (id_type, column) = text.split_once('=').ok_or("write it as TYPE=COLUMN")?;
+    Ok((id_type.into(), column.into()))
+}
+
+/// Loads the files; the exit status is 0 only when every line counted.
+pub(super) fn run(args: &ImportArgs) -> Outcome {
+    let start = std::time::Instant::now();
+    let mut report = Report::new(args.rejects.as_deref())?;
+    let loaded = match Client::of(&args.target) {
+        Some(client) => into_server(args, client, &mut report)?,
+        None => into_directory(args, &mut report)?,
+    };
+    report.finish()?;
+    let seconds = start.elapsed().as_secs_f64();
+    println!(
+        "{} rows in {seconds:.1} s ({} a second): {} accepted, {} new people, {} rejected",
+        grouped(loaded.accepted + loaded.rejected),
+        grouped(((loaded.accepted + loaded.rejected) as f64 / seconds) as u64),
+        grouped(loaded.accepted),
+        grouped(loaded.created),
+        grouped(loaded.rejected)
+    );
+    Ok(if loaded.rejected == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn into_directory(args: &ImportArgs, report: &mut Report) -> Result<Loaded, Failure> {
+    let dir = DataDir::open(&args.target.data.data)?;
+    let mut loader = dir.bulk_load(&args.target.space, OWNED_BYTES_MAX)?;
+    let wanted = schema_for(args, loader.view().schema())?;
+    loader.extend_schema(&wanted)?;
+    let schema = loader.view().schema().clone();
+    let loaded = load_all(args, &schema, &mut StoreTarget(&mut loader), report)?;
+    loader.finish()?;
+    Ok(loaded)
+}
+
+fn into_server(args: &ImportArgs, client: Client, report: &mut Report) -> Result<Loaded, Failure> {
+    let stands = match client.get("") {
+        Ok(answer) => schema_of(&answer)?,
+        Err(_) => Schema::default(),
+    };
+    let wanted = schema_for(args, &stands)?;
+    let answer = client.put_space(&serde_json::to_value(&wanted)?)?;
+    let schema = schema_of(&answer)?;
+    let ids = schema.id_types.clone();
+    load_all(args, &schema, &mut ServerTarget { client, ids }, report)
+}
+
+/// The schema in an answer of the API, which may be the answer itself or its `schema`.
+fn schema_of(answer: &Value) -> Result<Schema, Failure> {
+    let body = answer.get("schema").unwrap_or(answer);
+    let mut asked = SchemaJson::default();
+    if let Some(zone) = body["time_zone"].as_str() {
+        asked.time_zone = Some(zone.into());
+    }
+    for id_type in body["id_types"].as_array().into_iter().flatten() {
+        asked.id_types.extend(id_type.as_str().map(String::from).or_else(|| id_type["name"].as_str().map(String::from)));
+    }
+    for (name, tag) in body["tags"].as_object().into_iter().flatten() {
+        let mut plain = serde_json::json!({"type": tag["type"]});
+        if !tag["scale"].is_null() && tag["scale"] != 0 {
+            plain["scale"] = tag["scale"].clone();
+        }
+        asked.tags.insert(name.clone(), serde_json::from_value::<TagJson>(plain)?);
+    }
+    Ok(Schema::default().extended(&asked, false).map_err(storage::Error::from)?)
+}
+
+/// What is to be added to the schema: the file given, or what the first file seems to hold if nothing stands yet.
+fn schema_for(args: &ImportArgs, stands: &Schema) -> Result<SchemaJson, Failure> {
+    let mut wanted = match &args.schema {
+        Some(path) => {
+            let text = std::fs::read_to_string(path).map_err(|e| Failure::new(format!("{}: {e}", path.display())))?;
+            let mut json: Value =
+                serde_json::from_str(&text).map_err(|e| Failure::new(format!("{}: {e}", path.display())))?;
+            if let Some(object) = json.as_object_mut() {
+                // A whole schema may speak of events; people are loaded here.
+                object.remove("events");
+            }
+            serde_json::from_value(json).map_err(|e| Failure::new(format!("{}: {e}", path.display())))?
+        }
+        None if stands.tags.is_empty() => inferred(args)?,
+        None => SchemaJson::default(),
+    };
+    for (id_type, _) in &args.id {
+        if !wanted.id_types.contains(id_type) {
+            wanted.id_types.push(id_type.clone());
+        }
+    }
+    Ok(wanted)
+}
+
+fn inferred(args: &ImportArgs) -> Result<SchemaJson, Failure> {
+    let Some(first) = args.profiles.first() else { return Ok(SchemaJson::default()) };
+    let proposal = infer(first, About::Profiles)?;
+    eprintln!("no schema given; {} seems to hold:", first.display());
+    proposal.lines().iter().for_each(|line| eprintln!("  {line}"));
+    let mut schema = proposal.schema_json();
+    for (id_type, column) in &args.id {
+        let legal = crate::import::names::legal_name(column);
+        schema.tags.remove(&legal);
+        schema.id_types.retain(|name| *name != legal || name == id_type);
+    }
+    if schema.id_types.is_empty() && args.id.is_empty() {
+        return Err(Failure::new("no column looks like an identity; name one, as in --id member=COLUMN"));
+    }
+    Ok(schema)
+}
+
+/// What each known column of a file is to become.
+fn expectation(args: &ImportArgs, schema: &Schema) -> Expect {
+    let zone = TimeZone::get(&schema.time_zone).unwrap_or(TimeZone::UTC);
+    let mut expect = Expect { columns: Vec::new(), others: Others::Refuse, time_zone: zone };
+    for id_type in &schema.id_types {
+        let source = args.id.iter().find(|(name, _)| name == id_type).map_or(id_type, |(_, column)| column);
+        expect = expect.want_as(source, id_type, Kind::Id);
+    }
+    schema.tags.iter().fold(expect, |expect, tag| expect.want(&tag.name, Kind::from(tag.tag_type)))
+}
+
+fn load_all(
+    args: &ImportArgs,
+    schema: &Schema,
+    target: &mut dyn Target,
+    report: &mut Report,
+) -> Result<Loaded, Failure> {
+    let mut total = Loaded::default();
+    for file in &args.profiles {
+        let bar = bytes_bar();
+        let start = std::time::Instant::now();
+        let mut progress = |read: u64, of: u64, rows: u64| {
+            bar.set_length(of);
+            bar.set_position(read);
+            let rate = rows as f64 / start.elapsed().as_secs_f64();
+            bar.set_message(format!("{} rows, {} a second", grouped(rows), grouped(rate as u64)));
+        };
+        let loaded = load_file(file, &expectation(args, schema), target, &mut progress, &mut |bad| report.add(&bad))?;
+        bar.finish_and_clear();
+        total.accepted += loaded.accepted;
+        total.created += loaded.created;
+        total.rejected += loaded.rejected;
+    }
+    Ok(total)
+}
+
+/// A space of a running server: a frame is one batch of upsert lines.
+struct ServerTarget {
+    client: Client,
+    ids: Vec<String>,
+}
+
+impl Target for ServerTarget {
+    fn add(&mut self, frame: &Frame) -> Result<BatchOutcome, LoadError> {
+        let failed = |message: String| LoadError::Server(message);
+        let body = Shared::default();
+        let mut lines = writer(body.clone(), Format::Ndjson, Shape::Upserts { ids: self.ids.clone() });
+        lines.write(frame).map_err(|e| failed(e.to_string()))?;
+        lines.finish().map_err(|e| failed(e.to_string()))?;
+        let bytes = body.take();
+        let answer = self.client.post("/profiles", "application/x-ndjson", "application/json", &bytes);
+        let answer: Value = serde_json::from_reader(answer.map_err(|f| failed(f.0))?).map_err(|e| failed(e.to_string()))?;
+        let rejected = answer["rejected"].as_array().into_iter().flatten().map(|line| Rejected {
+            row: line["line"].as_u64().unwrap_or(1) as u32 - 1,
+            code: "rejected",
+            message: format!("{}: {}", line["code"].as_str().unwrap_or(""), line["message"].as_str().unwrap_or("")),
+        });
+        Ok(BatchOutcome {
+            accepted: answer["accepted"].as_u64().unwrap_or(0) as u32,
+            created: answer["created"].as_u64().unwrap_or(0) as u32,
+            rejected: rejected.collect(),
+            data_version: answer["data_version"].as_u64().unwrap_or(0),
+        })
+    }
+}
+
+/// Bytes that a writer fills and the caller takes.
+#[derive(Clone, Default)]
+struct Shared(std::sync::Arc<std::sync::Mutex<Vec<u8>>>);
+
+impl Shared {
+    fn take(&self) -> Vec<u8> {
+        self.0.lock().map(|mut bytes| std::mem::take(&mut *bytes)).unwrap_or_default()
+    }
+}
+
+impl Write for Shared {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().map_err(|_| std::io::ErrorKind::Other)?.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Bad lines: the first ones on the terminal, all of them in a file if one was named.
+struct Report {
+    file: Option<std::io::BufWriter<std::fs::File>>,
+    count: u64,
+}
+
+impl Report {
+    fn new(path: Option<&Path>) -> Result<Report, Failure> {
+        let file = path.map(std::fs::File::create).transpose()?.map(std::io::BufWriter::new);
+        Ok(Report { file, count: 0 })
+    }
+
+    fn add(&mut self, bad: &BadLine) {
+        self.count += 1;
+        if self.count <= BAD_LINES_SHOWN {
+            eprintln!("{}:{}: {} ({})", bad.file.display(), bad.line, bad.message, bad.code);
+        }
+        if self.count == BAD_LINES_SHOWN + 1 && self.file.is_none() {
+            eprintln!("… and more; --rejects FILE keeps them all");
+        }
+        if let Some(file) = &mut self.file {
+            let line = serde_json::json!({"file": bad.file, "line": bad.line, "code": bad.code, "message": bad.message});
+            // A full disk shows when the file is finished.
+            let _ = writeln!(file, "{line}");
+        }
+    }
+
+    fn finish(&mut self) -> Result<(), Failure> {
+        self.file.as_mut().map_or(Ok(()), Write::flush)?;
+        Ok(())
+    }
+}

@@ -1,0 +1,7 @@
+#!/usr/bin/env bash
+# Passes all tests on a fresh machine that has Rust; installs what else they need (nothing, today).
+# Longer runs: HEADCOUNT_CASES=100000 (differential), HEADCOUNT_KILLS=10000 (crash), HEADCOUNT_SEED=… (repeat).
+set -euo pipefail
+cd "$(dirname "$0")"
+command -v cargo >/dev/null || { echo "test.sh needs Rust (cargo) on the PATH" >&2; exit 1; }
+exec cargo test --workspace --locked "$@"
