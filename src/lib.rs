@@ -4,8 +4,11 @@
 //! - `queryparser`: text or rule tree to one AST; `storage`: bytes to bitmaps and columns, durable
 //! - [`query`]: predicates and statements over a view, to numbers
 //! - [`engine`]: spaces, limits and threads; [`import`] and [`generate`]: files and people in and out
+//! - [`server`]: the HTTP API; [`cli`]: one file a subcommand
 
 pub mod query;
 pub mod engine;
 pub mod import;
 pub mod generate;
+pub mod server;
+pub mod cli;

@@ -1,2 +1,7 @@
-//! The one binary.
-fn main() {}
+//! The one binary: the command line.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    headcount::cli::run()
+}

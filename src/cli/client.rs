@@ -27,7 +27,7 @@ impl Client {
     ///
     /// # Errors
     /// No answer, or an error answer in the server's words.
-    pub(super) fn post(&self, call: &str, content_type: &str, accept: &str, body: &[u8]) -> Result<impl Read, Failure> {
+    pub(super) fn post(&self, call: &str, content_type: &str, accept: &str, body: &[u8]) -> Result<impl Read + use<>, Failure> {
         let url = format!("{}{call}", self.base);
         let mut request = self.agent.post(&url).header("Content-Type", content_type).header("Accept", accept);
         if let Some(token) = &self.token {

@@ -14,6 +14,7 @@ use super::{Failure, Outcome};
 use crate::engine::{DistributionRequest, Engine, EngineOptions, MAIN_SPACE, Question, Where};
 use crate::generate::{AS_OF, Population};
 use crate::import::load::{StoreTarget, Target};
+use crate::query::bind::date_of;
 
 /// People that are loaded at a time.
 const FRAME_PEOPLE: u32 = 1 << 16;
@@ -98,7 +99,7 @@ fn ask(engine: &Engine) -> Result<(), Failure> {
     let space = engine.space(MAIN_SPACE)?;
     let question = |text: &str| Question {
         audience: Some(Where::Text(text.into())),
-        as_of: Some(AS_OF),
+        as_of: Some(date_of(AS_OF.into())),
         ..Question::default()
     };
     for (words, text) in QUESTIONS {

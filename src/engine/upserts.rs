@@ -175,7 +175,7 @@ pub(crate) fn parse_lines<'b>(
 type Fault = (&'static str, String);
 
 /// The members of a JSON object in their order, values not yet read.
-struct Pairs<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
+pub(crate) struct Pairs<'a>(pub(crate) Vec<(Cow<'a, str>, &'a RawValue)>);
 
 impl<'de> Deserialize<'de> for Pairs<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

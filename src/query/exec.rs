@@ -383,6 +383,14 @@ impl<'a> Stripe<'a> {
             StripeNode::Nobody => {}
             StripeNode::Everyone => bits.fill(0),
             StripeNode::Or(nodes) => nodes.iter().for_each(|n| self.remove(n, chunk, bits, scratch)),
+            StripeNode::Test(test) => {
+                // Only the candidates are tested.
+                let mut passing = scratch.bits();
+                passing.copy_from_slice(&bits[..]);
+                self.and_test(test, chunk, &mut passing);
+                kernels::and_not_assign(bits, &passing);
+                scratch.bits.push(passing);
+            }
             StripeNode::Containers(containers) => {
                 let mut buffer = scratch.bits();
                 kernels::and_not_container(bits, containers[chunk], &mut buffer);

@@ -427,15 +427,24 @@ impl Writer {
     fn write(&mut self, request: Request) -> Result<Outcome> {
         self.shared.check_running()?;
         let before = self.view.clone();
-        let written = self.decide(request).and_then(|(record, outcome)| self.log_and_apply(record, outcome));
-        match &written {
-            Err(Error::Refused { .. } | Error::Schema(_) | Error::DiskFull { .. } | Error::Full { .. }) => {
-                self.view = before
+        let logged = self.decide(request).and_then(|(record, outcome)| Ok((self.log(record)?, outcome)));
+        let (record, mut outcome) = logged.inspect_err(|error| {
+            let is_callers = matches!(error, Error::Refused { .. } | Error::Schema(_) | Error::Full { .. });
+            if !is_callers && !matches!(error, Error::DiskFull { .. }) {
+                self.shared.stop(&error.to_string());
             }
-            Err(error) => self.shared.stop(&error.to_string()),
-            Ok(_) => {}
+            self.view = before.clone();
+        })?;
+        // Held any longer, it would make this batch copy what the one before it has copied already.
+        drop(before);
+        if let Some((record, seqno)) = record {
+            apply(&mut self.view, &record, seqno).inspect_err(|error| self.shared.stop(&error.to_string()))?;
+            if matches!(record, Record::Erase(_)) {
+                self.shared.purge.store(true, Ordering::Release);
+            }
         }
-        written
+        outcome.data_version = self.view.data_version;
+        Ok(outcome)
     }
 
     /// What a request comes to; no record where nothing changes.
@@ -457,7 +466,8 @@ impl Writer {
             }
             Request::Erase(one_ids) => {
                 let mut live = Vec::new();
-                for one_id in one_ids {
+                let distinct: std::collections::BTreeSet<OneId> = one_ids.into_iter().collect();
+                for one_id in distinct {
                     if self.view.is_live(one_id)? {
                         live.push(one_id.0);
                     }
@@ -468,18 +478,13 @@ impl Writer {
         }
     }
 
-    fn log_and_apply(&mut self, record: Option<Record>, mut outcome: Outcome) -> Result<Outcome> {
-        if let Some(record) = record {
-            let durable = self.shared.durable.load(Ordering::Acquire);
-            let seqno = self.log.append(&record.encode(), durable)?;
-            self.shared.log_bytes.store(self.log.segment_bytes(), Ordering::Relaxed);
-            apply(&mut self.view, &record, seqno)?;
-            if matches!(record, Record::Erase(_)) {
-                self.shared.purge.store(true, Ordering::Release);
-            }
-        }
-        outcome.data_version = self.view.data_version;
-        Ok(outcome)
+    /// Writes a record; it is durable once the sync thread has had it.
+    fn log(&mut self, record: Option<Record>) -> Result<Option<(Record, u64)>> {
+        let Some(record) = record else { return Ok(None) };
+        let durable = self.shared.durable.load(Ordering::Acquire);
+        let seqno = self.log.append(&record.encode(), durable)?;
+        self.shared.log_bytes.store(self.log.segment_bytes(), Ordering::Relaxed);
+        Ok(Some((record, seqno)))
     }
 }
 

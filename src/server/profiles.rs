@@ -1,0 +1,131 @@
+//! Profiles: people put in, looked at, and erased.
+//! Knows the shapes of these requests; lines are the engine's matter, who is who the store's.
+
+use serde::Serialize;
+use storage::{OnUnknown, Request};
+
+use super::app::{Lane, Outcome};
+use super::call::Call;
+use super::failure::Failure;
+use super::reply::Reply;
+use crate::engine::{Answer, UpsertAnswer, UpsertOptions};
+use crate::query::cell::Cell;
+use crate::query::people::Portrait;
+
+#[derive(Serialize)]
+struct Upserted {
+    #[serde(flatten)]
+    answer: UpsertAnswer,
+    took_us: u64,
+}
+
+#[derive(Serialize)]
+struct Erased {
+    erased: bool,
+    one_id: u32,
+}
+
+#[derive(Serialize)]
+struct PortraitShape<'a> {
+    one_id: u32,
+    #[serde(serialize_with = "as_map")]
+    identities: &'a [(String, Vec<String>)],
+    #[serde(serialize_with = "as_map")]
+    tags: &'a [(String, Cell<'static>)],
+    events: [(); 0],
+    audiences: [(); 0],
+}
+
+fn as_map<S: serde::Serializer, T: Serialize>(pairs: &&[(String, T)], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(pairs.iter().map(|(name, value)| (name, value)))
+}
+
+/// `POST …/profiles`: NDJSON, or `{"profiles": […]}`.
+pub(super) async fn upsert(call: Call) -> Outcome<Reply> {
+    let parameters = call.parameters(&["atomic", "unknown"])?;
+    let options = UpsertOptions {
+        atomic: parameters.flag("atomic")?,
+        unknown: parameters.choice("unknown", &[("create", OnUnknown::Create), ("reject", OnUnknown::Reject)])?,
+    };
+    let space = call.space()?;
+    let body = call.read_body(call.app.engine.upsert_limits().body_bytes_max).await?;
+    let app = call.app.clone();
+    let answer = call
+        .app
+        .write(move |answering| {
+            let parsed = body.inflated(&app);
+            let (bytes, _held) = match parsed {
+                Ok(bytes) => bytes,
+                Err(failure) => return answering.answer(Err(failure)),
+            };
+            // Whoever is told first takes it: a batch that is not even lines, or the writer.
+            let answering = std::sync::Arc::new(std::sync::Mutex::new(Some(answering)));
+            let later = answering.clone();
+            let tell = move |outcome: Outcome<UpsertAnswer>| {
+                if let Some(answering) = later.lock().ok().and_then(|mut slot| slot.take()) {
+                    answering.answer(outcome);
+                }
+            };
+            let done = { let tell = tell.clone(); move |outcome: crate::engine::Result<UpsertAnswer>| tell(outcome.map_err(Failure::from)) };
+            let begun = match is_object_of_profiles(&bytes) {
+                true => space.upsert_json(&bytes, options, done),
+                false => space.upsert_lines(&bytes, options, done),
+            };
+            if let Err(error) = begun {
+                tell(Err(error.into()));
+            }
+        })
+        .await?;
+    let (coding, took_us) = (call.coding(), call.took_us());
+    let spelt = move || Ok(Reply::json(&Upserted { answer, took_us })?.compressed(coding));
+    call.app.ask(Lane::Question, move |_| spelt()).await
+}
+
+/// `{"profiles": …` is one object; any other object is a line.
+fn is_object_of_profiles(body: &[u8]) -> bool {
+    let inner = body.trim_ascii_start().strip_prefix(b"{").map(<[u8]>::trim_ascii_start);
+    inner.is_some_and(|inner| inner.starts_with(b"\"profiles\""))
+}
+
+/// `GET …/profiles/{id_type}/{id}`
+pub(super) async fn portrait(call: Call) -> Outcome<Reply> {
+    call.parameters(&[])?;
+    let (space, coding) = (call.space()?, call.coding());
+    let (id_type, id) = (call.part("id_type").to_string(), call.part("id").to_string());
+    call.app
+        .ask(Lane::Question, move |_| {
+            let answer = space.portrait(&id_type, &id)?;
+            let Portrait { one_id, identities, tags } = &answer.value;
+            let value = PortraitShape { one_id: *one_id, identities, tags, events: [], audiences: [] };
+            let (data_version, took_us) = (answer.data_version, answer.took_us);
+            Ok(Reply::json(&Answer { value, data_version, took_us, warnings: Vec::new() })?.compressed(coding))
+        })
+        .await
+}
+
+/// `DELETE …/profiles/{id_type}/{id}`: erases the person.
+pub(super) async fn erase(call: Call) -> Outcome<Reply> {
+    call.parameters(&[])?;
+    let space = call.space()?;
+    let (id_type, id, started) = (call.part("id_type").to_string(), call.part("id").to_string(), call.started);
+    call.app
+        .write(move |answering| {
+            let one_id = match space.find(&id_type, &id) {
+                Ok(one_id) => one_id,
+                Err(error) => return answering.answer(Err(error.into())),
+            };
+            let reply = move |outcome: storage::Result<storage::Outcome>| {
+                answering.answer(outcome.map_err(Failure::from).and_then(|outcome| {
+                    if outcome.accepted == 0 {
+                        // Erased by somebody else between finding and writing.
+                        return Err(crate::engine::Error::UnknownProfile { id_type, id }.into());
+                    }
+                    let value = Erased { erased: true, one_id: one_id.0 };
+                    let took_us = started.elapsed().as_micros() as u64;
+                    Reply::json(&Answer { value, data_version: outcome.data_version, took_us, warnings: Vec::new() })
+                }));
+            };
+            space.store().write(Request::Erase(vec![one_id]), Box::new(reply));
+        })
+        .await
+}

@@ -1,0 +1,157 @@
+//! Questions: JSON bodies to the engine's requests, and its answers to JSON.
+//! Knows the fields of each question; numbers and errors come from below.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use serde_json::value::RawValue;
+
+use super::app::{App, Held, Lane, Outcome};
+use super::call::Call;
+use super::failure::Failure;
+use super::json::{Fields, misfit};
+use super::reply::Reply;
+use crate::engine::{CrosstabRequest, DistributionRequest, Question, Space, Where};
+use crate::query::distribution::{Bins, Order};
+
+/// Fields that every question takes.
+const COMMON: [&str; 5] = ["where", "base", "as_of", "state", "timeout_ms"];
+/// Bytes that a value of a rule tree takes once it is read, about.
+const TREE_VALUE_BYTES: usize = 64;
+/// Most tags of one distribution call.
+const TAGS_MAX: usize = 1000;
+
+/// `POST …/count`
+pub(super) async fn count(call: Call) -> Outcome<Reply> {
+    ask(call, &["breakdown"], |space, question, fields| {
+        let breakdown = fields.get("breakdown", "true or false")?.unwrap_or(false);
+        Reply::json(&space.count(question, breakdown)?)
+    })
+    .await
+}
+
+/// `POST …/query`
+pub(super) async fn query(call: Call) -> Outcome<Reply> {
+    ask(call, &["sql"], |space, question, fields| {
+        let sql: String = fields.need("sql", "a SELECT statement as text")?;
+        if question.audience.is_some() || question.base.is_some() {
+            let message = "a statement has its own WHERE and no base";
+            return Err(Failure::bad("unknown_key", message).pointer("/where"));
+        }
+        Reply::json(&space.query(&sql, question)?)
+    })
+    .await
+}
+
+/// `POST …/distribution`
+pub(super) async fn distribution(call: Call) -> Outcome<Reply> {
+    ask(call, &["tags", "top", "order", "bins", "window"], |space, question, fields| {
+        let tags: Vec<String> = fields.need("tags", "a list of tags")?;
+        if tags.len() > TAGS_MAX {
+            let message = format!("{} tags in one call; at most {TAGS_MAX} are taken", tags.len());
+            return Err(Failure::refused("too_many_tags", message).pointer("/tags"));
+        }
+        if fields.raw("window").is_some() {
+            let message = "a window bounds events; tags have no time";
+            return Err(Failure::bad("unsupported", message).pointer("/window"));
+        }
+        let request = DistributionRequest {
+            tags,
+            top: fields.get("top", "a whole number")?,
+            order: fields.get::<Order>("order", "`count`, `index` or `value`")?.unwrap_or_default(),
+            bins: fields.get::<Bins>("bins", "{\"width\": n}, {\"edges\": […]} or {\"quantiles\": n}")?,
+        };
+        Reply::json(&space.distribution(question, &request)?)
+    })
+    .await
+}
+
+/// `POST …/crosstab`
+pub(super) async fn crosstab(call: Call) -> Outcome<Reply> {
+    ask(call, &["rows", "columns"], |space, question, fields| {
+        let request = CrosstabRequest {
+            rows: fields.need("rows", "the name of a tag")?,
+            columns: fields.need("columns", "the name of a tag")?,
+        };
+        Reply::json(&space.crosstab(question, &request)?)
+    })
+    .await
+}
+
+/// `POST …/plan`
+pub(super) async fn plan(call: Call) -> Outcome<Reply> {
+    ask(call, &[], |space, question, _| Reply::json(&space.plan(question)?)).await
+}
+
+/// Reads a question of `own` fields besides the common ones, and has it answered on the pool.
+async fn ask(
+    call: Call,
+    own: &'static [&'static str],
+    answer: impl FnOnce(&Space, &Question, &Fields<'_>) -> Outcome<Reply> + Send + 'static,
+) -> Outcome<Reply> {
+    call.parameters(&[])?;
+    let space = call.space()?;
+    let body = call.read_body(call.app.options.limits.question_bytes_max).await?;
+    let (app, coding) = (call.app.clone(), call.coding());
+    call.app
+        .ask(Lane::Question, move |cancelled| {
+            let (bytes, _held) = body.inflated(&app)?;
+            let fields = Fields::read(&bytes, &known(own), app.options.limits.question_values_max)?;
+            let (question, _held_tree) = question(&app, &fields, cancelled)?;
+            Ok(answer(&space, &question, &fields)?.compressed(coding))
+        })
+        .await
+}
+
+/// All fields that a question of `own` ones takes.
+pub(super) fn known(own: &[&'static str]) -> Vec<&'static str> {
+    own.iter().chain(&COMMON).copied().collect()
+}
+
+/// The part that all questions share, and what its trees hold of the memory that requests may take.
+///
+/// # Errors
+/// 400 with the field; 422 for a state, 503.
+pub(super) fn question(
+    app: &App,
+    fields: &Fields<'_>,
+    cancelled: &Arc<AtomicBool>,
+) -> Outcome<(Question, Option<Held>)> {
+    if let Some(state) = fields.raw("state") {
+        let shown: String = state.get().chars().take(80).collect();
+        return Err(Failure::refused("unknown_state", format!("there is no state {shown}")).pointer("/state"));
+    }
+    let as_of = match fields.get::<String>("as_of", "a date like \"2026-11-01\"")? {
+        Some(text) => {
+            let bad = |reason| Failure::bad("bad_date", format!("`as_of`: {reason}")).pointer("/as_of");
+            Some(queryparser::parse_date(&text).map_err(bad)?)
+        }
+        None => None,
+    };
+    let has_tree = ["where", "base"].iter().any(|name| fields.raw(name).is_some_and(|raw| !raw.get().starts_with('"')));
+    let held = if has_tree { Some(app.hold(fields.extent.values * TREE_VALUE_BYTES)?) } else { None };
+    let question = Question {
+        audience: audience(fields, "where")?,
+        base: audience(fields, "base")?,
+        as_of,
+        timeout_ms: fields.get("timeout_ms", "a number of milliseconds")?,
+        cancelled: cancelled.clone(),
+    };
+    Ok((question, held))
+}
+
+fn audience(fields: &Fields<'_>, name: &str) -> Outcome<Option<Where>> {
+    let expected = "a text as it stands after WHERE, or a rule tree";
+    let Some(raw) = fields.raw(name) else { return Ok(None) };
+    Ok(Some(match raw.get().as_bytes().first() {
+        Some(b'"') => Where::Text(parsed(raw, name, expected)?),
+        Some(b'{') => Where::Tree(parsed(raw, name, expected)?),
+        _ => return Err(misfit(name, expected, raw)),
+    }))
+}
+
+fn parsed<'a, T: serde::Deserialize<'a>>(raw: &'a RawValue, name: &str, expected: &str) -> Outcome<T> {
+    serde_json::from_str(raw.get()).map_err(|e| {
+        Failure::bad("bad_json", format!("`{name}` is {expected}: {e}")).pointer(format!("/{name}"))
+    })
+}

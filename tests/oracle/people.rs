@@ -1,0 +1,183 @@
+//! The world as the oracle sees it: persons as plain structs, and what a line of an upsert does to them.
+//! Knows http.md § Data (unset, set, remove, add; null is unset; an emptied set is unknown) and nothing of storage.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use jiff::civil::Date;
+
+/// What a tag holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    Flag,
+    Category,
+    Set,
+    /// With so many digits after the point.
+    Number(u8),
+    Date,
+}
+
+/// A known value; numbers in units of their scale.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Value {
+    Flag(bool),
+    Text(Arc<str>),
+    Set(Box<BTreeSet<Arc<str>>>),
+    Number(i64),
+    Date(Date),
+}
+
+/// One person: identities `(id type, text)` in order of acceptance, and a value or none for each tag.
+#[derive(Debug, Clone, Default)]
+pub struct Person {
+    pub ids: Vec<(u8, Box<str>)>,
+    pub tags: Vec<Option<Value>>,
+}
+
+/// Everyone. A OneID is the place in `people`; who was erased leaves a gap.
+#[derive(Debug, Clone, Default)]
+pub struct World {
+    pub id_types: Vec<String>,
+    pub tags: Vec<(String, Kind)>,
+    pub people: Vec<Option<Person>>,
+    pub by_id: HashMap<(u8, Box<str>), u32>,
+}
+
+/// One line of an upsert.
+#[derive(Debug, Clone, Default)]
+pub struct Line {
+    pub ids: Vec<(u8, String)>,
+    pub unset: Vec<usize>,
+    /// None is `null`.
+    pub set: Vec<(usize, Option<Value>)>,
+    pub remove: Vec<(usize, Vec<Arc<str>>)>,
+    pub add: Vec<(usize, Vec<Arc<str>>)>,
+}
+
+/// What a bitmap upload does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    Set,
+    Add,
+    Remove,
+}
+
+impl World {
+    /// The tag of a name.
+    pub fn tag(&self, name: &str) -> Option<(usize, Kind)> {
+        self.tags.iter().position(|(n, _)| n == name).map(|at| (at, self.tags[at].1))
+    }
+
+    /// Live persons with their OneIDs.
+    pub fn live(&self) -> impl Iterator<Item = (u32, &Person)> {
+        self.people.iter().enumerate().filter_map(|(id, person)| Some((id as u32, person.as_ref()?)))
+    }
+
+    /// Takes a line; whether somebody new came of it, or why it is refused.
+    pub fn apply(&mut self, line: &Line, reject_unknown: bool) -> Result<bool, &'static str> {
+        let known: BTreeSet<u32> =
+            line.ids.iter().filter_map(|(t, id)| self.by_id.get(&(*t, id.as_str().into())).copied()).collect();
+        let mut known = known.into_iter();
+        let (first, second) = (known.next(), known.next());
+        // http.md says that they are joined; the product refuses as long as it cannot.
+        if second.is_some() {
+            return Err("two_profiles");
+        }
+        if first.is_none() && reject_unknown {
+            return Err("unknown_profile");
+        }
+        let one_id = first.unwrap_or_else(|| {
+            self.people.push(Some(Person { ids: Vec::new(), tags: vec![None; self.tags.len()] }));
+            self.people.len() as u32 - 1
+        });
+        for (id_type, id) in &line.ids {
+            let key = (*id_type, Box::from(id.as_str()));
+            if self.by_id.insert(key.clone(), one_id).is_none() {
+                self.people[one_id as usize].as_mut().unwrap().ids.push(key);
+            }
+        }
+        let tags = &mut self.people[one_id as usize].as_mut().unwrap().tags;
+        line.unset.iter().for_each(|tag| tags[*tag] = None);
+        for (tag, value) in &line.set {
+            tags[*tag] = value.clone().filter(|v| !matches!(v, Value::Set(set) if set.is_empty()));
+        }
+        for (tag, values) in &line.remove {
+            change_set(&mut tags[*tag], |set| values.iter().for_each(|v| _ = set.remove(v)));
+        }
+        for (tag, values) in &line.add {
+            change_set(&mut tags[*tag], |set| set.extend(values.iter().cloned()));
+        }
+        Ok(first.is_none())
+    }
+
+    /// Erases a person: nothing of theirs is left, and the OneID is gone for ever.
+    pub fn erase(&mut self, one_id: u32) {
+        if let Some(person) = self.people[one_id as usize].take() {
+            person.ids.iter().for_each(|id| drop(self.by_id.remove(id)));
+        }
+    }
+
+    /// Gives or takes a value by a list of OneIDs.
+    pub fn upload(&mut self, tag: usize, value: &str, ids: &BTreeSet<u32>, mode: Mode) {
+        let kind = self.tags[tag].1;
+        for (id, person) in self.people.iter_mut().enumerate() {
+            let Some(person) = person else { continue };
+            let named = ids.contains(&(id as u32));
+            let should = match mode {
+                Mode::Set => Some(named),
+                Mode::Add if named => Some(true),
+                Mode::Remove if named => Some(false),
+                _ => None,
+            };
+            let Some(should) = should else { continue };
+            let slot = &mut person.tags[tag];
+            match kind {
+                Kind::Set if should => change_set(slot, |set| _ = set.insert(value.into())),
+                Kind::Set => change_set(slot, |set| _ = set.remove(value)),
+                _ => {
+                    let meant =
+                        if kind == Kind::Flag { Value::Flag(value == "true") } else { Value::Text(value.into()) };
+                    if should {
+                        *slot = Some(meant);
+                    } else if *slot == Some(meant) {
+                        *slot = None;
+                    }
+                }
+            }
+        }
+    }
+
+    /// More tags and id types; nobody has any yet.
+    pub fn extend(&mut self, id_types: &[String], tags: &BTreeMap<String, Kind>) {
+        for name in id_types {
+            if !self.id_types.contains(name) {
+                self.id_types.push(name.clone());
+            }
+        }
+        for (name, kind) in tags {
+            if self.tag(name).is_none() {
+                self.tags.push((name.clone(), *kind));
+                self.people.iter_mut().flatten().for_each(|person| person.tags.push(None));
+            }
+        }
+    }
+}
+
+fn change_set(slot: &mut Option<Value>, change: impl FnOnce(&mut BTreeSet<Arc<str>>)) {
+    let mut set = match slot.take() {
+        Some(Value::Set(set)) => *set,
+        _ => BTreeSet::new(),
+    };
+    change(&mut set);
+    if !set.is_empty() {
+        *slot = Some(Value::Set(Box::new(set)));
+    }
+}
+
+/// Digits of a number in units of its scale, as they are written: `-0.05`.
+pub fn number_text(value: i64, scale: u8) -> String {
+    let sign = if value < 0 { "-" } else { "" };
+    let digits = format!("{:0>width$}", value.unsigned_abs(), width = usize::from(scale) + 1);
+    let (whole, rest) = digits.split_at(digits.len() - usize::from(scale));
+    if rest.is_empty() { format!("{sign}{whole}") } else { format!("{sign}{whole}.{rest}") }
+}
