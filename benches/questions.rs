@@ -82,10 +82,15 @@ fn count_one_by_one(space: &Space, columns: &[&str], test: fn(&[Cell<'_>]) -> bo
     let columns = std::iter::once("one_id").chain(columns.iter().copied()).map(String::from).collect();
     let request = MembersRequest { columns, ..MembersRequest::default() };
     let mut count = 0;
-    let rows = space.members(&Question::default(), &request, |_, _| Ok(()), |_, cells| {
-        count += u64::from(test(&cells[1..]));
-        Ok(())
-    });
+    let rows = space.members(
+        &Question::default(),
+        &request,
+        |_, _| Ok(()),
+        |_, cells| {
+            count += u64::from(test(&cells[1..]));
+            Ok(())
+        },
+    );
     rows.expect("all members");
     count
 }
@@ -106,7 +111,8 @@ fn benches(criterion: &mut Criterion) {
         ("interests_of_one_tier", "tier = 'V5'", "interests"),
         ("spend_of_half", "gender = 'F'", "spend"),
     ] {
-        let request = DistributionRequest { tags: vec![tag.into()], top: Some(10_000), ..DistributionRequest::default() };
+        let request =
+            DistributionRequest { tags: vec![tag.into()], top: Some(10_000), ..DistributionRequest::default() };
         let answer = space.distribution(&asked(text), &request).expect(text).value;
         let part = &answer.tags[0].1;
         let sum: u64 = part.values.iter().map(|v| v.count).sum();
@@ -122,7 +128,8 @@ fn benches(criterion: &mut Criterion) {
     criterion.bench_function(&format!("crosstab/tier_by_lifecycle_of_half/{label}"), |b| {
         b.iter(|| space.crosstab(&asked("gender = 'F'"), &request));
     });
-    let top = asked("one_id IN (SELECT one_id FROM profiles WHERE lifecycle = 'churned' ORDER BY spend DESC LIMIT 1000)");
+    let top =
+        asked("one_id IN (SELECT one_id FROM profiles WHERE lifecycle = 'churned' ORDER BY spend DESC LIMIT 1000)");
     assert_eq!(space.count(&top, false).expect("top").value.count, 1000);
     criterion.bench_function(&format!("top/1000_by_spend/{label}"), |b| b.iter(|| space.count(&top, false)));
 }

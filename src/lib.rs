@@ -6,9 +6,9 @@
 //! - [`engine`]: spaces, limits and threads; [`import`] and [`generate`]: files and people in and out
 //! - [`server`]: the HTTP API; [`cli`]: one file a subcommand
 
-pub mod query;
-pub mod engine;
-pub mod import;
-pub mod generate;
-pub mod server;
 pub mod cli;
+pub mod engine;
+pub mod generate;
+pub mod import;
+pub mod query;
+pub mod server;

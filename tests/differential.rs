@@ -21,7 +21,7 @@ use oracle::random::{Random, seed, setting};
 use oracle::shrink::shrunken;
 
 /// Predicates asked unless `HEADCOUNT_CASES` says otherwise.
-const CASES: u64 = 5_000;
+const CASES: u64 = 4_000;
 
 /// What a population is like.
 #[derive(Debug, Clone, Copy)]

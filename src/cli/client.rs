@@ -27,7 +27,13 @@ impl Client {
     ///
     /// # Errors
     /// No answer, or an error answer in the server's words.
-    pub(super) fn post(&self, call: &str, content_type: &str, accept: &str, body: &[u8]) -> Result<impl Read + use<>, Failure> {
+    pub(super) fn post(
+        &self,
+        call: &str,
+        content_type: &str,
+        accept: &str,
+        body: &[u8],
+    ) -> Result<impl Read + use<>, Failure> {
         let url = format!("{}{call}", self.base);
         let mut request = self.agent.post(&url).header("Content-Type", content_type).header("Accept", accept);
         if let Some(token) = &self.token {
@@ -68,7 +74,10 @@ impl Client {
         json(self.post(call, "application/json", "application/json", body.to_string().as_bytes())?)
     }
 
-    fn answer(&self, sent: Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> Result<impl Read + use<>, Failure> {
+    fn answer(
+        &self,
+        sent: Result<ureq::http::Response<ureq::Body>, ureq::Error>,
+    ) -> Result<impl Read + use<>, Failure> {
         let response = sent.map_err(|e| Failure::new(format!("{}: {e}", self.base)))?;
         let status = response.status();
         let mut body = response.into_body().into_reader();

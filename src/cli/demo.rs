@@ -23,7 +23,10 @@ const OWNED_BYTES_MAX: u64 = 2 << 30;
 
 /// Questions that the demo asks, in words and as text.
 const QUESTIONS: &[(&str, &str)] = &[
-    ("Women 25 to 39 in Shanghai or Hangzhou", "gender = 'F' AND city IN ('Shanghai', 'Hangzhou') AND age BETWEEN 25 AND 39"),
+    (
+        "Women 25 to 39 in Shanghai or Hangzhou",
+        "gender = 'F' AND city IN ('Shanghai', 'Hangzhou') AND age BETWEEN 25 AND 39",
+    ),
     ("Members of tier V4 or V5 without a phone number", "tier IN ('V4', 'V5') AND phone IS NULL"),
     ("Everyone not known to be in Beijing", "NOT city = 'Beijing'"),
     ("Birthday in the next seven days", "month_day(birthday) BETWEEN '11-01' AND '11-07'"),
@@ -106,7 +109,11 @@ fn ask(engine: &Engine) -> Result<(), Failure> {
         // The first time reads and verifies what the question touches; the second is what every later one takes.
         space.count(&question(text), false)?;
         let answer = space.count(&question(text), false)?;
-        println!("\n{words}\n  {text}\n  {} people, {:.2} ms", grouped(answer.value.count), answer.took_us as f64 / 1e3);
+        println!(
+            "\n{words}\n  {text}\n  {} people, {:.2} ms",
+            grouped(answer.value.count),
+            answer.took_us as f64 / 1e3
+        );
     }
     let request = DistributionRequest { tags: vec!["city".into()], top: Some(5), ..DistributionRequest::default() };
     let asked = question(QUESTIONS[5].1);
@@ -114,7 +121,8 @@ fn ask(engine: &Engine) -> Result<(), Failure> {
     let answer = space.distribution(&asked, &request)?;
     println!("\nWhere do those 1,000 live, against everyone? ({:.2} ms)", answer.took_us as f64 / 1e3);
     let columns = ["city", "people", "share", "share of all", "index"].map(String::from);
-    let percent = |share: Option<f64>| serde_json::json!(share.map_or(String::new(), |s| format!("{:.1} %", s * 100.0)));
+    let percent =
+        |share: Option<f64>| serde_json::json!(share.map_or(String::new(), |s| format!("{:.1} %", s * 100.0)));
     let rows: Vec<Vec<serde_json::Value>> = answer.value.tags[0]
         .1
         .values

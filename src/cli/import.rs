@@ -100,7 +100,9 @@ fn schema_of(answer: &Value) -> Result<Schema, Failure> {
         asked.time_zone = Some(zone.into());
     }
     for id_type in body["id_types"].as_array().into_iter().flatten() {
-        asked.id_types.extend(id_type.as_str().map(String::from).or_else(|| id_type["name"].as_str().map(String::from)));
+        asked
+            .id_types
+            .extend(id_type.as_str().map(String::from).or_else(|| id_type["name"].as_str().map(String::from)));
     }
     for (name, tag) in body["tags"].as_object().into_iter().flatten() {
         let mut plain = serde_json::json!({"type": tag["type"]});
@@ -204,7 +206,8 @@ impl Target for ServerTarget {
         lines.finish().map_err(|e| failed(e.to_string()))?;
         let bytes = body.take();
         let answer = self.client.post("/profiles", "application/x-ndjson", "application/json", &bytes);
-        let answer: Value = serde_json::from_reader(answer.map_err(|f| failed(f.0))?).map_err(|e| failed(e.to_string()))?;
+        let answer: Value =
+            serde_json::from_reader(answer.map_err(|f| failed(f.0))?).map_err(|e| failed(e.to_string()))?;
         let rejected = answer["rejected"].as_array().into_iter().flatten().map(|line| Rejected {
             row: line["line"].as_u64().unwrap_or(1) as u32 - 1,
             code: "rejected",
@@ -261,7 +264,8 @@ impl Report {
             eprintln!("… and more; --rejects FILE keeps them all");
         }
         if let Some(file) = &mut self.file {
-            let line = serde_json::json!({"file": bad.file, "line": bad.line, "code": bad.code, "message": bad.message});
+            let line =
+                serde_json::json!({"file": bad.file, "line": bad.line, "code": bad.code, "message": bad.message});
             // A full disk shows when the file is finished.
             let _ = writeln!(file, "{line}");
         }

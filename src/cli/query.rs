@@ -61,7 +61,9 @@ fn ask_directory(args: &QueryArgs) -> Result<Value, Failure> {
 /// An error of the question itself with the place drawn under the text.
 pub(super) fn explained(error: &engine::Error, text: &str) -> Failure {
     match error {
-        engine::Error::Query(query::Error::Question(diagnostic)) => Failure::new(format!("\n{}", diagnostic.render(text))),
+        engine::Error::Query(query::Error::Question(diagnostic)) => {
+            Failure::new(format!("\n{}", diagnostic.render(text)))
+        }
         other => Failure::new(other.to_string()),
     }
 }

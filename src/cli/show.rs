@@ -38,7 +38,7 @@ pub(super) fn grouped(number: u64) -> String {
 /// Columns and rows as a table; numbers to the right.
 pub(super) fn table(columns: &[String], rows: &[Vec<serde_json::Value>]) -> String {
     let mut table = Table::new();
-    table.load_style(presets::UTF8_HORIZONTAL_ONLY).set_header(columns);
+    table.load_style(presets::ASCII_MARKDOWN).set_header(columns);
     for row in rows {
         table.add_row(row.iter().map(plain));
     }

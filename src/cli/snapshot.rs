@@ -32,7 +32,11 @@ pub(super) fn run(args: &SnapshotArgs) -> Outcome {
             let options = EngineOptions { read_only: args.list, ..EngineOptions::default() };
             let engine = Engine::open(&args.target.data.data, &options)?;
             let space = engine.space(&args.target.space)?;
-            let found = if args.list { space.store().snapshots()? } else { vec![space.store().snapshot(args.name.as_deref())?] };
+            let found = if args.list {
+                space.store().snapshots()?
+            } else {
+                vec![space.store().snapshot(args.name.as_deref())?]
+            };
             let row = |info: storage::SnapshotInfo| {
                 json!({"name": info.name, "data_version": info.data_version, "profiles": info.profile_count,
                        "bytes": info.bytes, "taken_at": taken_at(info.taken_at)})

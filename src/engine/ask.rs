@@ -177,7 +177,11 @@ impl Space {
     ///
     /// # Errors
     /// As [`Space::count`]; tags that do not exist.
-    pub fn distribution(&self, question: &Question, request: &DistributionRequest) -> Result<Answer<DistributionAnswer>> {
+    pub fn distribution(
+        &self,
+        question: &Question,
+        request: &DistributionRequest,
+    ) -> Result<Answer<DistributionAnswer>> {
         self.ask(question, |asked| {
             let sides = Sides::new(asked.ctx, asked.audience, asked.base)?;
             let mut tags = Vec::with_capacity(request.tags.len());
@@ -224,7 +228,7 @@ impl Space {
     pub fn query(&self, sql: &str, question: &Question) -> Result<Answer<Table>> {
         let start = Instant::now();
         let view = self.store.view();
-        self.in_context(&view, question, |ctx| {
+        self.in_context(&view, question, self.shared.limits.elapsed_ms_max, |ctx| {
             let parsed = queryparser::parse_statement(sql, &ctx.limits.parse).map_err(query::Error::from)?;
             let mut binder = Binder::new(ctx, &parsed.source);
             let table = match &parsed.ast {
@@ -251,7 +255,7 @@ impl Space {
         head: impl FnOnce(&[String], u64) -> query::Result<()>,
         mut each: impl FnMut(u32, &[Cell<'_>]) -> query::Result<()>,
     ) -> Result<()> {
-        self.ask(question, |asked| {
+        self.ask_within(question, self.shared.limits.list_elapsed_ms_max, |asked| {
             let (names, columns) = member_columns(asked.ctx.view, request)?;
             let listing = Listing {
                 order_by: request.order_by.as_deref().map(|text| order_by(asked.ctx, text)).transpose()?.flatten(),
@@ -284,7 +288,9 @@ impl Space {
         let start = Instant::now();
         let one_id = self.find(id_type, id)?;
         let view = self.store.view();
-        let value = self.in_context(&view, &Question::default(), |ctx| Ok(portrait(ctx, one_id)?))?;
+        let value = self.in_context(&view, &Question::default(), self.shared.limits.elapsed_ms_max, |ctx| {
+            Ok(portrait(ctx, one_id)?)
+        })?;
         Ok(answer(value, &view, start, Vec::new()))
     }
 
@@ -292,19 +298,29 @@ impl Space {
         &self,
         view: &View,
         question: &Question,
+        elapsed_ms_max: u64,
         run: impl FnOnce(&Context<'_>) -> Result<T>,
     ) -> Result<T> {
         let limits = &self.shared.limits;
-        let elapsed_ms = question.timeout_ms.map_or(limits.elapsed_ms_max, |ms| ms.min(limits.elapsed_ms_max));
+        let elapsed_ms = question.timeout_ms.map_or(elapsed_ms_max, |ms| ms.min(elapsed_ms_max));
         let budget = Budget::new(elapsed_ms, question.cancelled.clone());
         let as_of = question.as_of.unwrap_or_else(|| today(&view.schema().time_zone));
         run(&Context { view, as_of, limits, budget: &budget, pool: &self.shared.pool })
     }
 
     fn ask<T>(&self, question: &Question, run: impl FnOnce(&mut Asked<'_>) -> Result<T>) -> Result<Answer<T>> {
+        self.ask_within(question, self.shared.limits.elapsed_ms_max, run)
+    }
+
+    fn ask_within<T>(
+        &self,
+        question: &Question,
+        elapsed_ms_max: u64,
+        run: impl FnOnce(&mut Asked<'_>) -> Result<T>,
+    ) -> Result<Answer<T>> {
         let start = Instant::now();
         let view = self.store.view();
-        self.in_context(&view, question, |ctx| {
+        self.in_context(&view, question, elapsed_ms_max, |ctx| {
             let mut warnings = Vec::new();
             let parsed = question.audience.as_ref().map(|w| parse(w, ctx)).transpose()?;
             let base = question.base.as_ref().map(|w| parse(w, ctx)).transpose()?;

@@ -56,16 +56,17 @@ impl Space {
         let names = std::cell::RefCell::new(Vec::new());
         let mut columns: Vec<Building> = Vec::new();
         let (mut rows, mut total) = (0usize, 0u64);
-        let flush = |columns: &mut Vec<Building>, rows: &mut usize, write: &mut dyn FnMut(Frame) -> query::Result<()>| {
-            let built = columns.drain(..).map(Building::finish);
-            let frame = Frame {
-                rows: std::mem::take(rows),
-                columns: names.borrow().iter().cloned().zip(built).collect(),
-                lines: Vec::new(),
-                first_line: 1,
+        let flush =
+            |columns: &mut Vec<Building>, rows: &mut usize, write: &mut dyn FnMut(Frame) -> query::Result<()>| {
+                let built = columns.drain(..).map(Building::finish);
+                let frame = Frame {
+                    rows: std::mem::take(rows),
+                    columns: names.borrow().iter().cloned().zip(built).collect(),
+                    lines: Vec::new(),
+                    first_line: 1,
+                };
+                write(frame)
             };
-            write(frame)
-        };
         self.members(
             question,
             request,

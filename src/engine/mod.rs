@@ -97,8 +97,11 @@ impl Engine {
     /// [`storage::Error::Locked`], or what keeps a space from being opened.
     pub fn open(dir: &Path, options: &EngineOptions) -> Result<Engine> {
         let dir = if options.read_only { DataDir::open_read_only(dir)? } else { DataDir::open(dir)? };
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(options.threads).thread_name(|n| format!("headcount-query-{n}"));
-        let failed = |e: rayon::ThreadPoolBuildError| Error::Request { code: "no_threads", message: e.to_string(), hint: None };
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(options.threads)
+            .thread_name(|n| format!("headcount-query-{n}"));
+        let failed =
+            |e: rayon::ThreadPoolBuildError| Error::Request { code: "no_threads", message: e.to_string(), hint: None };
         let shared = Arc::new(Shared {
             pool: pool.build().map_err(failed)?,
             limits: options.limits.clone(),

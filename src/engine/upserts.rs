@@ -9,12 +9,13 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
-use serde::de::{MapAccess, Visitor};
+use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 use storage::column::NUMBER_MAX;
 use storage::{
-    IdColumn, IdTypeId, OnUnknown, Outcome, Request, Schema, SetOp, TagChanges, TagColumn, TagId, TagType, UNSET, Upserts,
+    IdColumn, IdTypeId, OnUnknown, Outcome, Request, Schema, SetOp, TagChanges, TagColumn, TagId, TagType, UNSET,
+    Upserts,
 };
 
 use super::{Error, Result, Space};
@@ -120,18 +121,20 @@ impl Space {
         options: UpsertOptions,
         done: impl FnOnce(Result<UpsertAnswer>) + Send + 'static,
     ) -> Result<()> {
-        #[derive(Deserialize)]
-        #[serde(deny_unknown_fields)]
-        struct Body<'a> {
-            #[serde(borrow)]
-            profiles: Vec<&'a RawValue>,
-        }
-        let body: Body<'_> = serde_json::from_slice(body).map_err(|e| Error::Request {
+        let bad = |e: String| Error::Request {
             code: "bad_json",
             message: format!("expected {{\"profiles\": […]}} or NDJSON: {e}"),
             hint: None,
-        })?;
-        self.upsert(body.profiles.iter().map(|raw| raw.get().as_bytes()).zip(1u64..), options, done)
+        };
+        let Pairs(pairs) = serde_json::from_slice(body).map_err(|e| bad(e.to_string()))?;
+        let [(key, list)] = &pairs[..] else { return Err(bad(format!("{} keys in place of one", pairs.len()))) };
+        if key != "profiles" {
+            return Err(bad(format!("an unknown key `{key}`")));
+        }
+        let mut reader = serde_json::Deserializer::from_str(list.get());
+        let profiles = FirstOf(self.shared.upserts.lines_max + 1).deserialize(&mut reader);
+        let profiles = profiles.map_err(|e| bad(e.to_string()))?;
+        self.upsert(profiles.iter().map(|raw| raw.get().as_bytes()).zip(1u64..), options, done)
     }
 
     fn upsert<'b>(
@@ -145,7 +148,8 @@ impl Space {
         batch.upserts.atomic = options.atomic;
         batch.upserts.unknown = options.unknown;
         let upserts = std::mem::take(&mut batch.upserts);
-        let reply = move |outcome: storage::Result<Outcome>| done(outcome.map(|o| batch.answer(o)).map_err(Error::from));
+        let reply =
+            move |outcome: storage::Result<Outcome>| done(outcome.map(|o| batch.answer(o)).map_err(Error::from));
         self.store.write(Request::Upserts(upserts), Box::new(reply));
         Ok(())
     }
@@ -199,6 +203,36 @@ impl<'de> Deserialize<'de> for Pairs<'de> {
             }
         }
         deserializer.deserialize_map(PairsVisitor)
+    }
+}
+
+/// The first so many items of a list; the others are read over, so that they take no memory.
+struct FirstOf(usize);
+
+impl<'de> DeserializeSeed<'de> for FirstOf {
+    type Value = Vec<&'de RawValue>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_seq(self)
+    }
+}
+
+impl<'de> Visitor<'de> for FirstOf {
+    type Value = Vec<&'de RawValue>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+        let mut items = Vec::new();
+        while items.len() < self.0
+            && let Some(item) = list.next_element()?
+        {
+            items.push(item);
+        }
+        while list.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(items)
     }
 }
 
@@ -327,13 +361,7 @@ impl<'s> Building<'s> {
         Err(("unknown_tag", format!("there is no tag `{name}`{near}")))
     }
 
-    fn read_value<'a>(
-        &self,
-        name: &str,
-        tag_type: TagType,
-        op: SetOp,
-        raw: &'a RawValue,
-    ) -> Result<Change<'a>, Fault> {
+    fn read_value<'a>(&self, name: &str, tag_type: TagType, op: SetOp, raw: &'a RawValue) -> Result<Change<'a>, Fault> {
         if raw.get() == "null" && op == SetOp::Replace {
             return Ok(Change::Unset);
         }
@@ -349,7 +377,8 @@ impl<'s> Building<'s> {
             },
             TagType::Set => match serde_json::from_str::<Vec<Text<'a>>>(raw.get()) {
                 Ok(texts) => {
-                    let texts = texts.into_iter().map(|Text(text)| checked(name, text)).collect::<Result<Vec<_>, _>>()?;
+                    let texts =
+                        texts.into_iter().map(|Text(text)| checked(name, text)).collect::<Result<Vec<_>, _>>()?;
                     Ok(Change::Set(op, texts))
                 }
                 Err(_) => Err(misfit(name, "a list of texts", raw.get())),

@@ -175,7 +175,10 @@ fn changes(column: &Column) -> Option<TagChanges> {
     Some(match column {
         Column::Text { dictionary, codes } => {
             let known = (0u32..).zip(codes).filter(|(_, code)| **code != UNKNOWN_CODE);
-            TagChanges::Texts { dictionary: dictionary.clone(), changes: known.map(|(row, code)| (row, *code)).collect() }
+            TagChanges::Texts {
+                dictionary: dictionary.clone(),
+                changes: known.map(|(row, code)| (row, *code)).collect(),
+            }
         }
         Column::Plain { offsets, bytes } => {
             let mut dictionary: Vec<Box<str>> = Vec::new();

@@ -8,8 +8,8 @@
 
 pub mod frame;
 pub mod infer;
-pub mod load;
 mod infer_kinds;
+pub mod load;
 pub mod names;
 pub mod read;
 pub mod read_csv;

@@ -5,12 +5,13 @@
 //! Two-valued: each operator denotes a subset of the known, `NOT` everyone else. A value that nobody was ever given is
 //! the empty set and a warning; a name that does not exist is an error with its place and the nearest name.
 
+mod literals;
+
 use base64::Engine;
 use jiff::ToSpan;
 use jiff::civil::Date;
 use queryparser::ast::{
-    Aggregate, CompareOp, Decimal, EventFilter, Interval, Literal, LiteralValue, Name, Operand, Predicate,
-    PredicateKind, ProfileAggregate, Scalar, Span, Unit,
+    CompareOp, Decimal, EventFilter, Literal, LiteralValue, Name, Operand, Predicate, PredicateKind, Scalar, Span,
 };
 use queryparser::{At, Diagnostic, Source, nearest};
 use storage::field::{FALSE, FieldId, TRUE};
@@ -21,8 +22,8 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::context::Context;
 use super::error::Result;
 use super::like::Pattern;
-use super::number::{Fraction, Range, decimal_text};
-use super::plan::{ColumnTest, IdSet, LeafKind, Node, any_of};
+use super::number::{Range, decimal_text};
+use super::plan::{ColumnTest, IdSet, LeafKind, Node, ValueBits, any_of};
 use super::totals;
 
 /// Something that is not wrong but that the asker should see.
@@ -146,7 +147,11 @@ impl<'a> Binder<'a> {
             }
             PredicateKind::HasAll { tag, list } => {
                 let tag = self.set_tag(tag, "has_all")?;
-                Ok(Node::and(list.iter().map(|value| self.any_value(tag, true, std::slice::from_ref(value))).collect::<Result<_>>()?))
+                Ok(Node::and(
+                    list.iter()
+                        .map(|value| self.any_value(tag, true, std::slice::from_ref(value)))
+                        .collect::<Result<_>>()?,
+                ))
             }
             PredicateKind::HasNone { tag, list } => {
                 let tag = self.set_tag(tag, "has_none")?;
@@ -245,7 +250,7 @@ impl<'a> Binder<'a> {
                     CompareOp::Greater => (day + 1, u16::MAX),
                     CompareOp::GreaterOrEqual => (day, u16::MAX),
                 };
-                self.column_test(tag, ColumnTest::MonthDay(vec![range]))?
+                self.month_days(tag, &[range])?
             }
             Operand::Bucket { salt, of, .. } => {
                 let number = self.number(self.literal(scalar)?, "a bucket")?;
@@ -295,7 +300,9 @@ impl<'a> Binder<'a> {
                     let low = self.range(name, tag_type, CompareOp::GreaterOrEqual, low)?;
                     let high = self.range(name, tag_type, CompareOp::LessOrEqual, high)?;
                     match (low, high, negated) {
-                        (Some(low), Some(high), _) => self.column_range(tag, Range { low: low.low, high: high.high })?,
+                        (Some(low), Some(high), _) => {
+                            self.column_range(tag, Range { low: low.low, high: high.high })?
+                        }
                         // NOT BETWEEN is below the one or above the other: a null end leaves the other side.
                         (Some(low), None, true) => self.column_range(tag, low)?,
                         (None, Some(high), true) => self.column_range(tag, high)?,
@@ -318,7 +325,7 @@ impl<'a> Binder<'a> {
                 let (low, high) = (self.month_day(self.literal(low)?)?, self.month_day(self.literal(high)?)?);
                 // From 12-29 to 01-04 goes across New Year.
                 let ranges = if low <= high { vec![(low, high)] } else { vec![(low, u16::MAX), (0, high)] };
-                self.column_test(tag, ColumnTest::MonthDay(ranges))?
+                self.month_days(tag, &ranges)?
             }
             Operand::Bucket { salt, of, .. } => {
                 let low = self.number(self.literal(low)?, "a bucket")?.range(CompareOp::GreaterOrEqual, 0);
@@ -370,7 +377,7 @@ impl<'a> Binder<'a> {
                 let tag = self.date_tag(name, "month_day")?;
                 let days = list.iter().map(|literal| self.month_day(literal).map(|day| (day, day)));
                 let days = days.collect::<Result<Vec<_>>>()?;
-                self.column_test(tag, ColumnTest::MonthDay(days))?
+                self.month_days(tag, &days)?
             }
             Operand::Bucket { salt, of, .. } => {
                 let mut nodes = Vec::new();
@@ -447,7 +454,8 @@ impl<'a> Binder<'a> {
         /// Beyond so many values the nearest one is not looked for.
         const NEAREST_AMONG_MAX: u32 = 50_000;
         let field = self.view().tag(tag);
-        let mut message = format!("nobody has the value '{text}' of `{}`", self.view().schema().tags[tag.0 as usize].name);
+        let mut message =
+            format!("nobody has the value '{text}' of `{}`", self.view().schema().tags[tag.0 as usize].name);
         if field.values().count() <= NEAREST_AMONG_MAX {
             let texts: Vec<&str> = field.values().iter()?.map(|(_, text)| text).collect();
             if let Some(near) = nearest(text, texts) {
@@ -545,6 +553,11 @@ impl<'a> Binder<'a> {
         Ok(Node::leaf(LeafKind::Column { tag, test }, known))
     }
 
+    fn month_days(&self, tag: TagId, ranges: &[(u16, u16)]) -> Result<Node> {
+        let Some((first, last)) = totals::column_bounds(self.ctx, tag)? else { return Ok(Node::Nobody) };
+        self.column_test(tag, ColumnTest::Values(ValueBits::of_month_days(first, last, ranges)))
+    }
+
     fn date_tag(&self, name: &Name, function: &str) -> Result<TagId> {
         match self.column(name)? {
             Column::Tag(tag, TagType::Date) => Ok(tag),
@@ -553,160 +566,6 @@ impl<'a> Binder<'a> {
                 Err(self.fault("wrong_type", name.span, message, None))
             }
         }
-    }
-
-    fn month_day(&self, literal: &Literal) -> Result<u16> {
-        let parsed = match &literal.value {
-            LiteralValue::Text(text) => text.split_once('-').and_then(|(month, day)| {
-                let digits = month.len() == 2 && day.len() == 2;
-                let (month, day): (i8, i8) = (month.parse().ok()?, day.parse().ok()?);
-                // 2000 was a leap year: 02-29 is a month and a day.
-                (digits && Date::new(2000, month, day).is_ok()).then_some(month as u16 * 100 + day as u16)
-            }),
-            _ => None,
-        };
-        parsed.ok_or_else(|| {
-            let hint = Some("write it as '06-30'".into());
-            self.fault("bad_date", literal.span, "expected a month and day".into(), hint)
-        })
-    }
-
-    fn literal<'s>(&self, scalar: &'s Scalar) -> Result<&'s Literal> {
-        match scalar {
-            Scalar::Literal(literal) => Ok(literal),
-            Scalar::ProfileAggregate(aggregate) => {
-                let message = "a subquery over profiles can be held against a number or date tag only".into();
-                Err(self.fault("wrong_type", aggregate.span, message, None))
-            }
-        }
-    }
-
-    fn number(&self, literal: &Literal, what: &str) -> Result<Fraction> {
-        self.as_number(literal).ok_or_else(|| {
-            self.fault("wrong_type", literal.span, format!("{what} is held against a number"), None)
-        })
-    }
-
-    fn as_number(&self, literal: &Literal) -> Option<Fraction> {
-        match &literal.value {
-            LiteralValue::Number(decimal) => Some(Fraction::of_decimal(*decimal)),
-            // Builders send numbers as texts; PostgreSQL reads '30' as a number where one is expected, too.
-            LiteralValue::Text(text) => Decimal::parse(text).map(Fraction::of_decimal),
-            _ => None,
-        }
-    }
-
-    /// Values of a number or date for which `value op scalar`; none where the scalar is null.
-    fn range(&mut self, name: &Name, tag_type: TagType, op: CompareOp, scalar: &Scalar) -> Result<Option<Range>> {
-        match scalar {
-            Scalar::Literal(literal) => self.literal_range(name, tag_type, op, literal).map(Some),
-            Scalar::ProfileAggregate(aggregate) => self.aggregate_range(name, tag_type, op, aggregate),
-        }
-    }
-
-    fn literal_range(&self, name: &Name, tag_type: TagType, op: CompareOp, literal: &Literal) -> Result<Range> {
-        let misfit = || self.misfit(name, Column::Tag(TagId(0), tag_type), literal);
-        match tag_type {
-            TagType::Number { scale } => Ok(self.as_number(literal).ok_or_else(misfit)?.range(op, scale)),
-            _ => {
-                let day = match &literal.value {
-                    LiteralValue::Date(date) => *date,
-                    LiteralValue::RelativeDate(intervals) => self.relative(intervals, literal.span)?,
-                    LiteralValue::Text(text) => queryparser::parse_date(text).map_err(|reason| {
-                        let hint = Some(format!("write {} >= DATE '2026-11-01'", name.text));
-                        self.fault("bad_date", literal.span, reason, hint)
-                    })?,
-                    _ => return Err(misfit()),
-                };
-                Ok(Fraction::of_scaled(day_number(day), 0).range(op, 0))
-            }
-        }
-    }
-
-    fn relative(&self, intervals: &[Interval], span: Span) -> Result<Date> {
-        let mut date = self.ctx.as_of;
-        for interval in intervals {
-            let count = i64::from(interval.count);
-            let step = match interval.unit {
-                Unit::Day => jiff::Span::new().try_days(count),
-                Unit::Week => jiff::Span::new().try_weeks(count),
-                Unit::Month => jiff::Span::new().try_months(count),
-                Unit::Year => jiff::Span::new().try_years(count),
-            };
-            date = step.and_then(|step| date.checked_add(step)).map_err(|_| {
-                self.fault("bad_date", span, "this leaves the calendar (years -9999 to 9999)".into(), None)
-            })?;
-        }
-        Ok(date)
-    }
-
-    /// Held against one number or date that is asked of profiles first; null compares with nobody.
-    fn aggregate_range(
-        &mut self,
-        name: &Name,
-        tag_type: TagType,
-        op: CompareOp,
-        aggregate: &ProfileAggregate,
-    ) -> Result<Option<Range>> {
-        let plan = match &aggregate.filter {
-            Some(filter) => self.plan(filter)?,
-            None => Node::Everyone,
-        };
-        let scale = match tag_type {
-            TagType::Number { scale } => scale,
-            _ => 0,
-        };
-        let (value, is_date) = self.aggregate_value(&aggregate.aggregate, &plan)?;
-        if is_date != (tag_type == TagType::Date) {
-            let (one, other) = if is_date { ("a date", "a number") } else { ("a number", "a date") };
-            let message = format!("the subquery gives {one}, `{}` is {other}", name.text);
-            return Err(self.fault("wrong_type", aggregate.span, message, None));
-        }
-        Ok(value.map(|value| value.range(op, scale)))
-    }
-
-    fn aggregate_value(&self, aggregate: &Aggregate, plan: &Node) -> Result<(Option<Fraction>, bool)> {
-        let scaled = |value: Option<i64>, tag_type: TagType| match tag_type {
-            TagType::Number { scale } => (value.map(|v| Fraction::of_scaled(v, scale)), false),
-            _ => (value.map(|v| Fraction::of_scaled(v, 0)), true),
-        };
-        Ok(match aggregate {
-            Aggregate::CountAll => (Some(Fraction::new(totals::count(self.ctx, plan)?.into(), 1)), false),
-            Aggregate::CountDistinct(name) => {
-                let distinct = super::select::count_distinct(self.ctx, plan, self.column(name)?)?;
-                (Some(Fraction::new(distinct.into(), 1)), false)
-            }
-            Aggregate::Sum(name) | Aggregate::Avg(name) => {
-                let (tag, tag_type) = self.measure(name, "sum and avg")?;
-                let TagType::Number { scale } = tag_type else {
-                    let message = format!("`{}` is a date: it has no sum or average", name.text);
-                    return Err(self.fault("wrong_type", name.span, message, None));
-                };
-                let totals = totals::totals(self.ctx, plan, tag)?;
-                let power = super::number::power_of_ten(scale);
-                match aggregate {
-                    Aggregate::Sum(_) => (Some(Fraction::new(totals.sum, power)), false),
-                    _ if totals.known == 0 => (None, false),
-                    _ => (Some(Fraction::new(totals.sum, power * i128::from(totals.known))), false),
-                }
-            }
-            Aggregate::Min(name) | Aggregate::Max(name) => {
-                let (tag, tag_type) = self.measure(name, "min and max")?;
-                let bounds = totals::totals(self.ctx, plan, tag)?.bounds;
-                let is_min = matches!(aggregate, Aggregate::Min(_));
-                scaled(bounds.map(|(low, high)| if is_min { low } else { high }), tag_type)
-            }
-            Aggregate::Quantile(name, q) => {
-                let (tag, tag_type) = self.measure(name, "quantile")?;
-                scaled(totals::quantile(self.ctx, plan, tag, quantile_fraction(*q))?, tag_type)
-            }
-        })
-    }
-
-    fn misfit(&self, name: &Name, column: Column, literal: &Literal) -> super::Error {
-        let message = format!("`{}` is {}", name.text, kind_of(column));
-        let hint = format!("write {}", example(&name.text, column));
-        self.fault("wrong_type", literal.span, message, Some(hint))
     }
 }
 

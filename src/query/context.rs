@@ -18,13 +18,20 @@ pub struct Limits {
     pub parse: queryparser::Limits,
     /// Longest time, in milliseconds.
     pub elapsed_ms_max: u64,
+    /// Longest time of a list of members, which goes as fast as its reader takes it.
+    pub list_elapsed_ms_max: u64,
     /// Most groups, cells or values of an answer that is kept in memory.
     pub answer_cells_max: u64,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Limits { parse: queryparser::Limits::default(), elapsed_ms_max: 60_000, answer_cells_max: 5_000_000 }
+        Limits {
+            parse: queryparser::Limits::default(),
+            elapsed_ms_max: 60_000,
+            list_elapsed_ms_max: 3_600_000,
+            answer_cells_max: 5_000_000,
+        }
     }
 }
 

@@ -40,7 +40,8 @@ pub fn crosstab(ctx: &Context<'_>, plan: &Node, rows: Axis, columns: Axis) -> Re
     if asked > max {
         return Err(Error::TooLarge { what: "cells", asked, max });
     }
-    let place = |keys: &[i64]| -> BTreeMap<i64, usize> { keys.iter().enumerate().map(|(at, key)| (*key, at)).collect() };
+    let place =
+        |keys: &[i64]| -> BTreeMap<i64, usize> { keys.iter().enumerate().map(|(at, key)| (*key, at)).collect() };
     let (row_at, column_at) = (place(&row_keys), place(&column_keys));
     let mut counts = vec![vec![0; column_keys.len()]; row_keys.len()];
     for (keys, n) in cells {

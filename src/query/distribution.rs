@@ -245,13 +245,7 @@ fn of_numbers(ctx: &Context<'_>, sides: &Sides, request: &Request<'_>) -> Result
     })
 }
 
-fn summary(
-    ctx: &Context<'_>,
-    sides: &Sides,
-    tag: TagId,
-    unit: &Unit,
-    sums: &super::totals::Totals,
-) -> Result<Summary> {
+fn summary(ctx: &Context<'_>, sides: &Sides, tag: TagId, unit: &Unit, sums: &super::totals::Totals) -> Result<Summary> {
     let Some((low, high)) = sums.bounds else {
         return Ok(Summary { min: Cell::Null, max: Cell::Null, avg: Cell::Null, quartiles: None });
     };
@@ -327,7 +321,8 @@ impl Unit {
         match (self.tag_type, value) {
             (TagType::Number { scale }, serde_json::Value::Number(number)) => {
                 let decimal = queryparser::ast::Decimal::parse(&number.to_string())?;
-                let range = super::number::Fraction::of_decimal(decimal).range(queryparser::ast::CompareOp::Equal, scale);
+                let range =
+                    super::number::Fraction::of_decimal(decimal).range(queryparser::ast::CompareOp::Equal, scale);
                 (!range.is_empty()).then_some(range.low)
             }
             (TagType::Date, serde_json::Value::String(text)) => {

@@ -11,7 +11,9 @@
 use storage::View;
 use storage::column::ColumnView;
 use storage::container::{ARRAY_MAX, Bits, Container, ContainerRef, count_bits};
-use storage::ids::{CHUNK_PAGES, CHUNK_PROFILES, CHUNK_WORDS, KNOWN, PAGE_PROFILES, PAGE_WORDS, STRIPE_CHUNKS, STRIPE_PROFILES};
+use storage::ids::{
+    CHUNK_PAGES, CHUNK_PROFILES, CHUNK_WORDS, KNOWN, PAGE_PROFILES, PAGE_WORDS, STRIPE_CHUNKS, STRIPE_PROFILES,
+};
 use storage::lists::ListsView;
 
 use super::error::Result;
@@ -269,7 +271,12 @@ impl<'a> Stripe<'a> {
         }
         if upper as usize <= ARRAY_MAX {
             let mut ids = self.eval_ids(&nodes[driver], chunk, scratch);
-            self.probe(nodes.iter().enumerate().filter(|(at, _)| *at != driver).map(|(_, n)| n), chunk, &mut ids, scratch);
+            self.probe(
+                nodes.iter().enumerate().filter(|(at, _)| *at != driver).map(|(_, n)| n),
+                chunk,
+                &mut ids,
+                scratch,
+            );
             return ChunkSet::Ids(ids);
         }
         let mut bits = scratch.bits();
@@ -445,7 +452,9 @@ impl<'a> Stripe<'a> {
                 let list = lists.list(in_stripe);
                 values.iter().any(|value| list.contains(*value))
             }
-            Test::Bucket { seed, of, range } => range.contains(bucket(*seed, *of, self.first_one_id + in_stripe).into()),
+            Test::Bucket { seed, of, range } => {
+                range.contains(bucket(*seed, *of, self.first_one_id + in_stripe).into())
+            }
         }
     }
 
@@ -498,11 +507,7 @@ fn mix(mut hash: u32) -> u32 {
 
 /// Codes of a page that can pass, as a range; `None` where none can.
 fn code_range(page: &storage::column::Page<'_>, test: &ColumnTest) -> Option<(u64, u64)> {
-    let bounds = match test {
-        ColumnTest::Range(range) => (range.low, range.high),
-        ColumnTest::Any(values) => (*values.first()?, *values.last()?),
-        ColumnTest::Values(_) | ColumnTest::MonthDay(_) => (i64::MIN, i64::MAX),
-    };
+    let bounds = test.bounds()?;
     let low = i128::from(bounds.0) - i128::from(page.base) + 1;
     let high = i128::from(bounds.1) - i128::from(page.base) + 1;
     let (low, high) = (low.max(1), high.min(page.max_code.into()));
@@ -515,9 +520,9 @@ fn and_page(column: &ColumnView<'_>, page: usize, test: &ColumnTest, words: &mut
     let mut marks = [0; PAGE_WORDS];
     match test {
         ColumnTest::Range(_) => kernels::page_range(&page, low, high, &mut marks),
-        ColumnTest::Values(bits) => {
-            // Categories have base 0: code = value + 1.
-            let has = |code: u64| code > 0 && bits.get((code as usize - 1) / 64).is_some_and(|w| w >> ((code - 1) % 64) & 1 == 1);
+        ColumnTest::Values(values) => {
+            let base = page.base.wrapping_sub(1);
+            let has = |code: u64| code > 0 && values.contains(base.wrapping_add(code as i64));
             if page.max_code < u64::from(PAGE_PROFILES) {
                 let table: Vec<bool> = (0..=page.max_code).map(has).collect();
                 kernels::page_test(&page, |code| table[code as usize], &mut marks);
@@ -611,9 +616,9 @@ fn resolve_leaf<'a>(view: &'a View, leaf: &'a Leaf, stripe: usize) -> Result<Str
             let may_pass = (0..column.page_count()).any(|page| code_range(&column.page(page), test).is_some());
             if may_pass { StripeNode::Test(Test::Column(column, test)) } else { StripeNode::Nobody }
         }
-        LeafKind::Lists { tag, values } => StripeNode::Test(Test::Lists(view.tag(*tag).stripe(stripe).lists()?, values)),
-        LeafKind::Bucket { seed, of, range } => {
-            StripeNode::Test(Test::Bucket { seed: *seed, of: *of, range: *range })
+        LeafKind::Lists { tag, values } => {
+            StripeNode::Test(Test::Lists(view.tag(*tag).stripe(stripe).lists()?, values))
         }
+        LeafKind::Bucket { seed, of, range } => StripeNode::Test(Test::Bucket { seed: *seed, of: *of, range: *range }),
     })
 }

@@ -107,7 +107,11 @@ fn describe(view: &View, leaf: &Leaf) -> Result<(&'static str, String, u64)> {
         LeafKind::Column { tag, test } => {
             let declared = &schema.tags[tag.0 as usize];
             let bytes = view.tag(*tag).bytes();
-            ("column", format!("{} {}", declared.name, test_text(test, declared.tag_type)), bytes.forward_disk + bytes.memory)
+            (
+                "column",
+                format!("{} {}", declared.name, test_text(test, declared.tag_type)),
+                bytes.forward_disk + bytes.memory,
+            )
         }
         LeafKind::Lists { tag, values } => {
             let bytes = view.tag(*tag).bytes();
@@ -143,7 +147,7 @@ fn test_text(test: &ColumnTest, tag_type: TagType) -> String {
         ColumnTest::Range(Range { low, high: i64::MAX }) => format!(">= {}", spell(*low)),
         ColumnTest::Range(Range { low, high }) => format!("between {} and {}", spell(*low), spell(*high)),
         ColumnTest::Any(values) => format!("in {} values", values.len()),
-        ColumnTest::Values(bits) => format!("in {} values", bits.iter().map(|w| w.count_ones()).sum::<u32>()),
-        ColumnTest::MonthDay(ranges) => format!("on days of the year {ranges:?}"),
+        ColumnTest::Values(values) if tag_type == TagType::Date => format!("on any of {} days", values.count()),
+        ColumnTest::Values(values) => format!("in {} values", values.count()),
     }
 }

@@ -111,7 +111,8 @@ pub fn group(ctx: &Context<'_>, plan: &Node, axes: &[Axis]) -> Result<Vec<Group>
             let cells = sizes.iter().product::<usize>();
             let width = *sizes.last().unwrap_or(&1);
             let index = |keys: &[i64]| keys.iter().fold(0, |at, key| at * width + dense_key(*key));
-            let counts = fold(ctx, plan, axes, || vec![0u64; cells], |counts, keys| counts[index(keys)] += 1, add_tables)?;
+            let counts =
+                fold(ctx, plan, axes, || vec![0u64; cells], |counts, keys| counts[index(keys)] += 1, add_tables)?;
             let keys_of = |at: usize| match axes.len() {
                 1 => vec![sparse_key(at)],
                 _ => vec![sparse_key(at / width), sparse_key(at % width)],

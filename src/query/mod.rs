@@ -7,27 +7,27 @@
 //!   count · distribution · crosstab · people · select · explain
 //! ```
 
-pub mod error;
 pub mod context;
+pub mod error;
 
-mod number;
-pub mod plan;
 pub mod bind;
 mod like;
+mod number;
+pub mod plan;
 
-mod kernels;
 mod exec;
 mod gather;
-pub mod totals;
 pub mod groups;
+mod kernels;
+pub mod totals;
 
 pub mod cell;
 pub mod count;
-pub mod distribution;
 pub mod crosstab;
+pub mod distribution;
+pub mod explain;
 pub mod people;
 pub mod select;
-pub mod explain;
 
 pub use bind::{Binder, Column, Warning};
 pub use context::{Budget, Context, Limits};

@@ -93,10 +93,50 @@ pub enum ColumnTest {
     Range(Range),
     /// Any of these, sorted.
     Any(Vec<i64>),
-    /// Any of these category values: a bit a value.
-    Values(Vec<u64>),
-    /// Month × 100 + day of a date in any of these ranges, both ends included.
-    MonthDay(Vec<(u16, u16)>),
+    /// Any of these values of a category, or days: a bit a value.
+    Values(ValueBits),
+}
+
+/// A set of values that lie close together: a bit for each, from the first on.
+#[derive(Debug)]
+pub struct ValueBits {
+    first: i64,
+    bits: Vec<u64>,
+}
+
+impl ValueBits {
+    /// Those of `first..=last` for which `holds`.
+    fn new(first: i64, last: i64, holds: impl Fn(i64) -> bool) -> ValueBits {
+        let mut bits = vec![0u64; ((last - first) / 64 + 1).max(0) as usize];
+        for value in (first..=last).filter(|value| holds(*value)) {
+            bits[((value - first) / 64) as usize] |= 1 << ((value - first) % 64);
+        }
+        ValueBits { first, bits }
+    }
+
+    /// The days of `first..=last` whose month × 100 + day lies in any of some ranges, both ends included.
+    pub fn of_month_days(first: i64, last: i64, ranges: &[(u16, u16)]) -> ValueBits {
+        ValueBits::new(first, last, |day| {
+            let month_day = month_day_of(day);
+            ranges.iter().any(|(low, high)| (*low..=*high).contains(&month_day))
+        })
+    }
+
+    /// Whether a value is in it.
+    #[inline]
+    pub fn contains(&self, value: i64) -> bool {
+        let at = value.wrapping_sub(self.first) as u64;
+        self.bits.get((at / 64) as usize).is_some_and(|word| word >> (at % 64) & 1 == 1)
+    }
+
+    /// How many.
+    pub fn count(&self) -> u32 {
+        self.bits.iter().map(|word| word.count_ones()).sum()
+    }
+
+    fn bounds(&self) -> (i64, i64) {
+        (self.first, self.first + self.bits.len() as i64 * 64 - 1)
+    }
 }
 
 impl ColumnTest {
@@ -105,11 +145,16 @@ impl ColumnTest {
         match self {
             ColumnTest::Range(range) => range.contains(value),
             ColumnTest::Any(values) => values.binary_search(&value).is_ok(),
-            ColumnTest::Values(bits) => bits.get(value as usize / 64).is_some_and(|word| word >> (value % 64) & 1 == 1),
-            ColumnTest::MonthDay(ranges) => {
-                let month_day = month_day_of(value);
-                ranges.iter().any(|(low, high)| (*low..=*high).contains(&month_day))
-            }
+            ColumnTest::Values(values) => values.contains(value),
+        }
+    }
+
+    /// Least and greatest value that can pass; none where nothing can.
+    pub(crate) fn bounds(&self) -> Option<(i64, i64)> {
+        match self {
+            ColumnTest::Range(range) => Some((range.low, range.high)),
+            ColumnTest::Any(values) => Some((*values.first()?, *values.last()?)),
+            ColumnTest::Values(values) => Some(values.bounds()),
         }
     }
 }
@@ -344,9 +389,10 @@ pub fn any_of(view: &View, tag: TagId, is_set: bool, values: &[ValueId]) -> Resu
         values.sort_unstable();
         return Ok(Node::leaf(LeafKind::Lists { tag, values }, estimate));
     }
-    let mut bits = vec![0u64; values.iter().map(|v| v.0 as usize / 64 + 1).max().unwrap_or(0)];
-    values.iter().for_each(|v| bits[v.0 as usize / 64] |= 1 << (v.0 % 64));
-    Ok(Node::leaf(LeafKind::Column { tag, test: ColumnTest::Values(bits) }, estimate))
+    let sorted: std::collections::BTreeSet<i64> = values.iter().map(|v| v.0.into()).collect();
+    let last = sorted.last().copied().unwrap_or(-1);
+    let test = ColumnTest::Values(ValueBits::new(0, last, |value| sorted.contains(&value)));
+    Ok(Node::leaf(LeafKind::Column { tag, test }, estimate))
 }
 
 #[cfg(test)]

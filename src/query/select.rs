@@ -3,7 +3,9 @@
 
 use std::cmp::Ordering;
 
-use queryparser::ast::{Aggregate, CompareOp, Having, LiteralValue, Name, OrderBy, Select, SelectExpression, SelectItem};
+use queryparser::ast::{
+    Aggregate, CompareOp, Having, LiteralValue, Name, OrderBy, Select, SelectExpression, SelectItem,
+};
 use serde::Serialize;
 use storage::field::FieldId;
 use storage::{TagId, TagType};
@@ -178,7 +180,9 @@ fn grouped(binder: &Binder<'_>, statement: &Select, plan: &Node) -> Result<Vec<V
     }
     rows.sort_by(|a, b| {
         let keys = a.sort_keys.iter().zip(&b.sort_keys).zip(&statement.order_by);
-        keys.map(|((a, b), order)| a.compare(b, order.descending)).find(|o| *o != Ordering::Equal).unwrap_or(Ordering::Equal)
+        keys.map(|((a, b), order)| a.compare(b, order.descending))
+            .find(|o| *o != Ordering::Equal)
+            .unwrap_or(Ordering::Equal)
     });
     rows.truncate(statement.limit.unwrap_or(u64::MAX).min(usize::MAX as u64) as usize);
     Ok(rows.into_iter().map(|row| row.cells).collect())
@@ -220,7 +224,8 @@ impl OneGroup<'_> {
 
     fn sort_key(&self, order: &OrderBy) -> Result<Cell<'static>> {
         if let SelectExpression::Column(name) = &order.expression {
-            let named = self.statement.items.iter().find(|item| item.alias.as_ref().is_some_and(|a| a.text == name.text));
+            let named =
+                self.statement.items.iter().find(|item| item.alias.as_ref().is_some_and(|a| a.text == name.text));
             if let Some(item) = named {
                 return self.cell(&item.expression);
             }

@@ -11,8 +11,8 @@ use super::context::Context;
 use super::error::Result;
 use super::exec::{Scratch, Stripe};
 use super::gather::for_each_value;
-use super::plan::{ColumnTest, IdSet, LeafKind, Node};
 use super::number::Range;
+use super::plan::{ColumnTest, IdSet, LeafKind, Node};
 
 const BINS: u32 = 16;
 
@@ -127,7 +127,7 @@ pub(crate) fn each_value(
 }
 
 /// Bounds of a column by the heads of its pages: every value lies within, though not every bound is taken.
-fn column_bounds(ctx: &Context<'_>, tag: TagId) -> Result<Option<(i64, i64)>> {
+pub(crate) fn column_bounds(ctx: &Context<'_>, tag: TagId) -> Result<Option<(i64, i64)>> {
     let mut bounds: Option<(i64, i64)> = None;
     for stripe in 0..ctx.view.stripe_count() {
         let column = ctx.view.tag(tag).stripe(stripe).column()?;
@@ -252,7 +252,8 @@ pub fn top(ctx: &Context<'_>, plan: &Node, tag: TagId, descending: bool, n: u64)
         return Ok(IdSet::default());
     }
     if n >= known {
-        let unknown_plan = Node::and(vec![plan.clone(), Node::not(Node::known(ctx.view, storage::field::FieldId::Tag(tag))?)]);
+        let unknown_plan =
+            Node::and(vec![plan.clone(), Node::not(Node::known(ctx.view, storage::field::FieldId::Tag(tag))?)]);
         return merged(collect(ctx, &known_plan, 0, u64::MAX)?, collect(ctx, &unknown_plan, 0, n - known)?);
     }
     let rank = if descending { known - n } else { n - 1 };
@@ -297,11 +298,7 @@ impl Tally {
     }
 
     fn merge(mut self, other: Tally) -> Tally {
-        let other = if self.counts.len() < other.counts.len() {
-            std::mem::replace(&mut self, other)
-        } else {
-            other
-        };
+        let other = if self.counts.len() < other.counts.len() { std::mem::replace(&mut self, other) } else { other };
         self.counts.iter_mut().zip(&other.counts).for_each(|(a, b)| *a += b);
         self.known += other.known;
         self
@@ -350,7 +347,8 @@ fn tally_stripe(ctx: &Context<'_>, plan: &Node, tag: TagId, stripe: usize, tally
         let members = u64::from(set.count());
         // Costs after measurements: 0.85 ns a member and a cache line each by column (a list costs about 12 ns); by
         // bitmaps 0.5 ns an id of an array, 0.35 µs a container of bits, 20 ns for each container looked at.
-        let by_bitmaps_ns: u64 = by_value.iter().map(|(_, b)| container_cost_ns(b.containers[chunk].cardinality())).sum();
+        let by_bitmaps_ns: u64 =
+            by_value.iter().map(|(_, b)| container_cost_ns(b.containers[chunk].cardinality())).sum();
         let by_forward_ns = match tag_type {
             Some(storage::TagType::Category) => members * 2,
             Some(storage::TagType::Set) => members * 12,

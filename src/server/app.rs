@@ -111,9 +111,11 @@ impl App {
         let (sender, receiver) = oneshot::channel();
         self.engine.spawn(move || {
             if !flag.load(Ordering::Relaxed) {
-                let _ = sender.send(caught(|| job(&flag)));
+                let outcome = caught(|| job(&flag));
+                // The place first: who reads the answer may ask again at once.
+                drop(place);
+                let _ = sender.send(outcome);
             }
-            drop(place);
         });
         receiver.await.unwrap_or_else(|_| Err(Failure::panicked()))
     }
@@ -122,13 +124,10 @@ impl App {
     ///
     /// # Errors
     /// 429, or what the job gives.
-    pub(super) async fn write<T: Send + 'static>(
-        &self,
-        job: impl FnOnce(Answering<T>) + Send + 'static,
-    ) -> Outcome<T> {
+    pub(super) async fn write<T: Send + 'static>(&self, job: impl FnOnce(Answering<T>) + Send + 'static) -> Outcome<T> {
         let place = self.enter(Lane::Write)?;
         let (sender, receiver) = oneshot::channel();
-        let answering = Answering { sender, _place: place };
+        let answering = Answering { sender, place };
         self.engine.spawn(move || {
             // A panic drops the sender, which is the answer.
             let _ = catch_unwind(AssertUnwindSafe(|| job(answering)));
@@ -191,12 +190,13 @@ impl App {
 /// Who waits for the outcome of a write.
 pub(super) struct Answering<T> {
     sender: oneshot::Sender<Outcome<T>>,
-    _place: OwnedSemaphorePermit,
+    place: OwnedSemaphorePermit,
 }
 
 impl<T> Answering<T> {
     /// Gives the outcome to whoever waits.
     pub(super) fn answer(self, outcome: Outcome<T>) {
+        drop(self.place);
         let _ = self.sender.send(outcome);
     }
 }

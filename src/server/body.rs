@@ -14,6 +14,8 @@ use super::app::{App, Held, Outcome};
 use super::coding::Coding;
 use super::failure::Failure;
 
+/// Room made for a body by what it says of its length; more is made as it comes.
+const FIRST_BYTES_MAX: usize = 4 << 20;
 /// What is read and thrown away of a body that is refused, so that its sender gets to read why.
 const DRAINED_BYTES_MAX: u64 = 1 << 30;
 const DRAIN_TIME_MAX: Duration = Duration::from_secs(3);
@@ -34,9 +36,10 @@ impl RawBody {
     /// 413 beyond the bound; 400 where the bytes are not of the coding named.
     pub(super) fn inflated(&self, app: &App) -> Outcome<(Cow<'_, [u8]>, Option<Held>)> {
         let Some(name) = self.coding.name() else { return Ok((Cow::Borrowed(&self.bytes), None)) };
-        let bytes = self.coding.inflate(&self.bytes, self.bytes_max).map_err(|e| {
-            Failure::bad("bad_encoding", format!("the body is not {name}, or ends too early: {e}"))
-        })?;
+        let bytes = self
+            .coding
+            .inflate(&self.bytes, self.bytes_max)
+            .map_err(|e| Failure::bad("bad_encoding", format!("the body is not {name}, or ends too early: {e}")))?;
         let bytes = bytes.ok_or_else(|| Failure::body_too_large(self.bytes_max))?;
         let held = app.hold(bytes.len())?;
         Ok((Cow::Owned(bytes), Some(held)))
@@ -72,7 +75,7 @@ pub(super) async fn read(app: &App, headers: &HeaderMap, body: &mut Body, bytes_
             continue;
         }
         if all.is_empty() {
-            all.reserve(announced.map_or(length * 2, |bytes| bytes as usize));
+            all.reserve(announced.map_or(0, |bytes| bytes as usize).min(FIRST_BYTES_MAX));
             all.extend_from_slice(&first);
         }
         all.extend_from_slice(&part);

@@ -24,6 +24,7 @@ use super::call::{BodySlot, Call};
 use super::failure::Failure;
 use super::reply::Reply;
 use super::routes::{Access, Route};
+use super::tokens::{Caller, Role};
 
 /// Longest id that is taken over from a client.
 const REQUEST_ID_BYTES_MAX: usize = 64;
@@ -47,7 +48,10 @@ pub(super) async fn dispatch(app: Arc<App>, routes: Arc<Vec<Route>>, at: Vec<usi
         }
         None => Err(nothing_there(&routes, &at, &method)),
     };
-    if outcome.is_err() && !expects_continue && let Some(unread) = body.take() {
+    if outcome.is_err()
+        && !expects_continue
+        && let Some(unread) = body.take()
+    {
         drain(unread).await;
     }
     let (failure, reply) = match outcome {
@@ -85,7 +89,7 @@ async fn call(
     let caller = app.tokens.caller(bearer(&parts.headers));
     let caller = match (caller, route.access) {
         (Some(caller), _) => caller,
-        (None, Access::Open) => super::tokens::Caller::Nobody,
+        (None, Access::Open) => Caller::Nobody,
         (None, _) => {
             let message = "this server asks for a token: send `Authorization: Bearer …`";
             return Err(Failure::new(StatusCode::UNAUTHORIZED, "unauthorized", message));
@@ -112,7 +116,7 @@ async fn call(
     (route.handler)(call).await
 }
 
-fn check_role(call: &Call, role: super::tokens::Role) -> Outcome<()> {
+fn check_role(call: &Call, role: Role) -> Outcome<()> {
     if call.caller.may(role) {
         return Ok(());
     }
@@ -133,7 +137,7 @@ fn nothing_there(routes: &[Route], at: &[usize], method: &Method) -> Failure {
     let methods: Vec<&str> = at.iter().map(|at| routes[*at].method.as_str()).collect();
     let message = format!("this path does not take {method}");
     let failure = Failure::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", message);
-    Failure { allow: Some(methods.join(", ")), ..failure }
+    Failure { allow: Some(methods.join(", ").into()), ..failure }
 }
 
 /// Polls a handler; a panic in it becomes a failure instead of a dropped connection.
@@ -173,7 +177,8 @@ fn log(
     if code == Failure::panicked().code {
         app.metrics.panics.add(1);
     }
-    let is_ours = status.is_server_error() && code != "busy";
+    // A question out of time and a server out of room are answers, not faults.
+    let is_ours = status.is_server_error() && !matches!(code, "busy" | "timed_out");
     if is_ours || app.options.log_requests {
         let level = if is_ours { "error" } else { "info" };
         let elapsed_ms = started.elapsed().as_secs_f64() * 1e3;

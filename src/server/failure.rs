@@ -21,13 +21,13 @@ pub(super) struct Failure {
     pub(super) status: StatusCode,
     pub(super) code: &'static str,
     pub(super) message: String,
-    pub(super) at: Option<Value>,
+    pub(super) at: Option<Box<Value>>,
     pub(super) hint: Option<String>,
     pub(super) retry_after_s: Option<u32>,
     /// Methods, of a 405.
-    pub(super) allow: Option<String>,
+    pub(super) allow: Option<Box<str>>,
     /// For the log alone.
-    pub(super) detail: Option<String>,
+    pub(super) detail: Option<Box<str>>,
 }
 
 #[derive(Serialize)]
@@ -105,7 +105,7 @@ impl Failure {
 
     /// The place in the request's JSON.
     pub(super) fn pointer(mut self, pointer: impl Into<String>) -> Failure {
-        self.at = Some(json!({"pointer": pointer.into()}));
+        self.at = Some(Box::new(json!({"pointer": pointer.into()})));
         self
     }
 
@@ -115,13 +115,13 @@ impl Failure {
     }
 
     fn detail(mut self, detail: impl ToString) -> Failure {
-        self.detail = Some(detail.to_string());
+        self.detail = Some(detail.to_string().into());
         self
     }
 
     /// The body that a client gets.
     pub(super) fn to_json(&self) -> Vec<u8> {
-        let (at, hint) = (self.at.as_ref(), self.hint.as_deref());
+        let (at, hint) = (self.at.as_deref(), self.hint.as_deref());
         let error = Fields { code: self.code, message: &self.message, at, hint };
         serde_json::to_vec(&Body { error }).unwrap_or_default()
     }
@@ -175,7 +175,7 @@ impl From<Diagnostic> for Failure {
         };
         let status = question_status(diagnostic.code);
         Failure {
-            at: Some(at),
+            at: Some(Box::new(at)),
             hint: diagnostic.hint,
             ..Failure::new(status, diagnostic.code, diagnostic.message)
         }

@@ -125,7 +125,7 @@ pub(super) fn misfit(name: &str, expected: &str, found: &RawValue) -> Failure {
 /// JSON that cannot be read.
 pub(super) fn bad_json(error: &serde_json::Error) -> Failure {
     let mut failure = Failure::bad("bad_json", format!("the body is not the JSON object that was expected: {error}"));
-    failure.at = Some(serde_json::json!({"line": error.line(), "column": error.column(), "length": 1}));
+    failure.at = Some(Box::new(serde_json::json!({"line": error.line(), "column": error.column(), "length": 1})));
     failure
 }
 

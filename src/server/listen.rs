@@ -26,7 +26,8 @@ pub(super) const WORKERS: usize = 2;
 const WATCH_TICK: Duration = Duration::from_millis(500);
 /// Connections that are told to come back later, at a time.
 const TURNED_AWAY_MAX: usize = 64;
-const TURNED_AWAY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nContent-Length: 93\r\n\
+const TURNED_AWAY: &[u8] =
+    b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nContent-Length: 95\r\n\
 Retry-After: 1\r\nConnection: close\r\n\r\n\
 {\"error\": {\"code\": \"too_many_connections\", \"message\": \"the server has all connections in use\"}}";
 
@@ -47,11 +48,7 @@ pub(super) fn stop_on_signals(stop: &Stop) -> std::io::Result<()> {
 }
 
 /// Accepts until told to stop, then waits for what is under way.
-pub(super) async fn serve(
-    app: Arc<App>,
-    on_ready: impl FnOnce(SocketAddr),
-    stop: &Stop,
-) -> Result<(), ServeError> {
+pub(super) async fn serve(app: Arc<App>, on_ready: impl FnOnce(SocketAddr), stop: &Stop) -> Result<(), ServeError> {
     let asked = app.options.listen;
     let failed = |e: std::io::Error| ServeError::Listen { listen: asked, reason: e.to_string() };
     let listener = TcpListener::bind(asked).await.map_err(failed)?;

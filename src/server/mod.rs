@@ -85,6 +85,8 @@ pub struct ServeLimits {
     pub streams_max: usize,
     /// Snapshots and schema changes at a time; beyond it 429.
     pub chores_max: usize,
+    /// Spaces; beyond it none is made any more.
+    pub spaces_max: usize,
     /// Longest body of a question, in bytes, after inflating; beyond it 413.
     pub question_bytes_max: usize,
     /// Values in the JSON of a question; beyond it 422.
@@ -111,6 +113,7 @@ impl Default for ServeLimits {
             writes_max: 64,
             streams_max: 16,
             chores_max: 8,
+            spaces_max: 256,
             question_bytes_max: 80 << 20,
             question_values_max: 4_000_000,
             held_bytes_max: 1 << 30,
@@ -170,11 +173,7 @@ impl Stop {
 ///
 /// # Errors
 /// [`ServeError`] where the server cannot start.
-pub fn serve(
-    engine: Arc<Engine>,
-    options: ServeOptions,
-    on_ready: impl FnOnce(SocketAddr),
-) -> Result<(), ServeError> {
+pub fn serve(engine: Arc<Engine>, options: ServeOptions, on_ready: impl FnOnce(SocketAddr)) -> Result<(), ServeError> {
     let stop = Stop::default();
     run(engine, options, on_ready, &stop, listen::stop_on_signals)
 }

@@ -1,16 +1,23 @@
 //! Profiles: people put in, looked at, and erased.
 //! Knows the shapes of these requests; lines are the engine's matter, who is who the store's.
 
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
+
 use serde::Serialize;
 use storage::{OnUnknown, Request};
 
 use super::app::{Lane, Outcome};
 use super::call::Call;
+use super::coding::Coding;
 use super::failure::Failure;
 use super::reply::Reply;
-use crate::engine::{Answer, UpsertAnswer, UpsertOptions};
+use crate::engine::{self, Answer, UpsertAnswer, UpsertOptions};
 use crate::query::cell::Cell;
 use crate::query::people::Portrait;
+
+/// Rejected lines that an answer may have to be spelled where it is made.
+const REJECTED_SHORT: usize = 100;
 
 #[derive(Serialize)]
 struct Upserted {
@@ -49,36 +56,40 @@ pub(super) async fn upsert(call: Call) -> Outcome<Reply> {
     };
     let space = call.space()?;
     let body = call.read_body(call.app.engine.upsert_limits().body_bytes_max).await?;
-    let app = call.app.clone();
-    let answer = call
-        .app
+    let (app, coding, started) = (call.app.clone(), call.coding(), call.started);
+    call.app
         .write(move |answering| {
-            let parsed = body.inflated(&app);
-            let (bytes, _held) = match parsed {
-                Ok(bytes) => bytes,
+            let (bytes, _held) = match body.inflated(&app) {
+                Ok(inflated) => inflated,
                 Err(failure) => return answering.answer(Err(failure)),
             };
-            // Whoever is told first takes it: a batch that is not even lines, or the writer.
-            let answering = std::sync::Arc::new(std::sync::Mutex::new(Some(answering)));
-            let later = answering.clone();
-            let tell = move |outcome: Outcome<UpsertAnswer>| {
-                if let Some(answering) = later.lock().ok().and_then(|mut slot| slot.take()) {
-                    answering.answer(outcome);
-                }
+            // Whoever comes first takes it: the reader of a body that is no batch at all, or the writer.
+            let answering = Arc::new(Mutex::new(Some(answering)));
+            let (take, engine) = (answering.clone(), app.engine.clone());
+            let done = move |outcome: engine::Result<UpsertAnswer>| {
+                let Some(answering) = take.lock().ok().and_then(|mut slot| slot.take()) else { return };
+                let is_long = outcome.as_ref().is_ok_and(|answer| answer.rejected.len() > REJECTED_SHORT);
+                let spell = move || answering.answer(spelt(outcome, coding, started));
+                // This is the thread that makes all writes durable: it must not spell long lists.
+                if is_long { engine.spawn(spell) } else { spell() }
             };
-            let done = { let tell = tell.clone(); move |outcome: crate::engine::Result<UpsertAnswer>| tell(outcome.map_err(Failure::from)) };
             let begun = match is_object_of_profiles(&bytes) {
                 true => space.upsert_json(&bytes, options, done),
                 false => space.upsert_lines(&bytes, options, done),
             };
-            if let Err(error) = begun {
-                tell(Err(error.into()));
+            if let Err(error) = begun
+                && let Some(answering) = answering.lock().ok().and_then(|mut slot| slot.take())
+            {
+                answering.answer(Err(error.into()));
             }
         })
-        .await?;
-    let (coding, took_us) = (call.coding(), call.took_us());
-    let spelt = move || Ok(Reply::json(&Upserted { answer, took_us })?.compressed(coding));
-    call.app.ask(Lane::Question, move |_| spelt()).await
+        .await
+}
+
+fn spelt(outcome: engine::Result<UpsertAnswer>, coding: Coding, started: Instant) -> Outcome<Reply> {
+    let answer = outcome?;
+    let took_us = started.elapsed().as_micros() as u64;
+    Ok(Reply::json(&Upserted { answer, took_us })?.compressed(coding))
 }
 
 /// `{"profiles": …` is one object; any other object is a line.
@@ -118,7 +129,7 @@ pub(super) async fn erase(call: Call) -> Outcome<Reply> {
                 answering.answer(outcome.map_err(Failure::from).and_then(|outcome| {
                     if outcome.accepted == 0 {
                         // Erased by somebody else between finding and writing.
-                        return Err(crate::engine::Error::UnknownProfile { id_type, id }.into());
+                        return Err(engine::Error::UnknownProfile { id_type, id }.into());
                     }
                     let value = Erased { erased: true, one_id: one_id.0 };
                     let took_us = started.elapsed().as_micros() as u64;

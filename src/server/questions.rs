@@ -151,7 +151,6 @@ fn audience(fields: &Fields<'_>, name: &str) -> Outcome<Option<Where>> {
 }
 
 fn parsed<'a, T: serde::Deserialize<'a>>(raw: &'a RawValue, name: &str, expected: &str) -> Outcome<T> {
-    serde_json::from_str(raw.get()).map_err(|e| {
-        Failure::bad("bad_json", format!("`{name}` is {expected}: {e}")).pointer(format!("/{name}"))
-    })
+    serde_json::from_str(raw.get())
+        .map_err(|e| Failure::bad("bad_json", format!("`{name}` is {expected}: {e}")).pointer(format!("/{name}")))
 }

@@ -47,7 +47,8 @@ impl Reply {
     /// # Errors
     /// None that a shape of ours can give.
     pub(super) fn json(value: &impl Serialize) -> Outcome<Reply> {
-        let bytes = serde_json::to_vec(value).map_err(|e| Failure { detail: Some(e.to_string()), ..Failure::panicked() })?;
+        let bytes = serde_json::to_vec(value)
+            .map_err(|e| Failure { detail: Some(e.to_string().into()), ..Failure::panicked() })?;
         Ok(Reply::bytes(JSON, bytes))
     }
 
@@ -148,7 +149,10 @@ impl hyper::body::Body for Parts {
     type Data = Bytes;
     type Error = std::io::Error;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, std::io::Error>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, std::io::Error>>> {
         if self.is_over {
             return Poll::Ready(None);
         }

@@ -41,7 +41,12 @@ pub(super) struct Route {
     pub(super) metrics: RouteMetrics,
 }
 
-fn route<F>(method: Method, path: &'static str, access: Access, handler: impl Fn(Call) -> F + Send + Sync + 'static) -> Route
+fn route<F>(
+    method: Method,
+    path: &'static str,
+    access: Access,
+    handler: impl Fn(Call) -> F + Send + Sync + 'static,
+) -> Route
 where
     F: Future<Output = Outcome<Reply>> + Send + 'static,
 {

@@ -100,13 +100,16 @@ pub(super) async fn list(call: Call) -> Outcome<Reply> {
 pub(super) async fn put(call: Call) -> Outcome<Reply> {
     call.parameters(&[])?;
     let body = call.read_body(SCHEMA_BYTES_MAX).await?;
-    let (bytes, _held) = body.inflated(&call.app)?;
-    let schema = schema(&bytes)?;
-    let (engine, name) = (call.app.engine.clone(), call.part("space").to_string());
-    let started = call.started;
+    let (app, name, started) = (call.app.clone(), call.part("space").to_string(), call.started);
     call.app
         .chore(move || {
-            let view = engine.put_space(&name, schema)?.store().view();
+            let (bytes, _held) = body.inflated(&app)?;
+            let spaces_max = app.options.limits.spaces_max;
+            if app.engine.space(&name).is_err() && app.engine.spaces().len() >= spaces_max {
+                let message = format!("there are {spaces_max} spaces already, and no more are made");
+                return Err(Failure::refused("too_many_spaces", message));
+            }
+            let view = app.engine.put_space(&name, schema(&bytes)?)?.store().view();
             Reply::json(&Answer {
                 value: view.schema().to_json(),
                 data_version: view.data_version(),
@@ -123,9 +126,8 @@ fn schema(bytes: &[u8]) -> Outcome<SchemaJson> {
     let raw: Option<BTreeMap<String, &serde_json::value::RawValue>> = fields.get("tags", "an object of tags")?;
     for (name, raw) in raw.unwrap_or_default() {
         let expected = "{\"type\": \"flag\" | \"category\" | \"set\" | \"number\" | \"date\", \"scale\"?: 0 to 9}";
-        let tag: TagJson = serde_json::from_str(raw.get()).map_err(|_| {
-            misfit(&name, expected, raw).pointer(format!("/tags/{name}"))
-        })?;
+        let tag: TagJson = serde_json::from_str(raw.get())
+            .map_err(|_| misfit(&name, expected, raw).pointer(format!("/tags/{name}")))?;
         tags.insert(name, tag);
     }
     Ok(SchemaJson {

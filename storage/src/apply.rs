@@ -30,6 +30,11 @@ pub(crate) fn apply(view: &mut View, record: &Record, seqno: u64) -> Result<()> 
         Record::Schema(json) => view.set_schema(schema_from(json)?),
         Record::Changes(changes) => apply_changes(view, changes)?,
         Record::Erase(one_ids) => erase(view, one_ids)?,
+        Record::Retire(tags) => {
+            for (tag, values) in tags {
+                view.field_mut(FieldId::Tag(*tag)).values.retire(values);
+            }
+        }
     }
     view.data_version = seqno;
     Ok(())

@@ -5,6 +5,7 @@
 //!   record  = 1:u8 schema:json                                            the schema from here on
 //!           | 2:u8 next_one_id created* identities* values* tags*         upserts
 //!           | 3:u8 one_id*                                                erased profiles
+//!           | 4:u8 (tag value*)*                                          values that nobody has any more
 //!   counts are varints, OneIDs ascending within a list are deltas as zigzag varints
 //! ```
 
@@ -21,6 +22,8 @@ pub(crate) enum Record {
     Changes(Changes),
     /// Profiles erased.
     Erase(Vec<u32>),
+    /// Values that nobody has any more, by tag: their texts go, their numbers stay taken.
+    Retire(Vec<(TagId, Vec<u32>)>),
 }
 
 /// Upserts, decided.
@@ -50,6 +53,7 @@ pub(crate) enum FieldChanges {
 const SCHEMA: u8 = 1;
 const CHANGES: u8 = 2;
 const ERASE: u8 = 3;
+const RETIRE: u8 = 4;
 
 impl Record {
     /// Its payload in the log.
@@ -68,6 +72,14 @@ impl Record {
                 out.push(ERASE);
                 put_ids(&mut out, one_ids);
             }
+            Record::Retire(values) => {
+                out.push(RETIRE);
+                put_varint(&mut out, values.len() as u64);
+                for (tag, values) in values {
+                    put_varint(&mut out, tag.0.into());
+                    put_ids(&mut out, values);
+                }
+            }
         }
         out
     }
@@ -79,6 +91,11 @@ impl Record {
             SCHEMA => Record::Schema(reader.text()?.to_string()),
             CHANGES => Record::Changes(Changes::decode(&mut reader)?),
             ERASE => Record::Erase(read_ids(&mut reader)?),
+            RETIRE => {
+                let count = reader.count(2)?;
+                let tags = (0..count).map(|_| Some((TagId(reader.varint_u32()?), read_ids(&mut reader)?)));
+                Record::Retire(tags.collect::<Option<_>>()?)
+            }
             _ => return None,
         };
         (reader.remaining() == 0).then_some(record)

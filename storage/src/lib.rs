@@ -42,6 +42,7 @@ mod log;
 pub mod manifest;
 mod mapping;
 pub mod pack;
+mod retire;
 mod snapshot;
 
 pub mod bulk;

@@ -19,12 +19,13 @@ use crate::column::StripeColumn;
 use crate::error::{Error, Result};
 use crate::field::{Field, FieldId, FieldStripe, Forward};
 use crate::files::{PENDING_SUFFIX, create_dir, list_dir, sync_dir};
-use crate::ids::{KNOWN, ValueId};
+use crate::ids::KNOWN;
 use crate::index::HashIndex;
 use crate::keys::StripeKeys;
 use crate::lists::StripeLists;
 use crate::manifest::{CURRENT, KEPT_DIR, Manifest, kept_file_name};
 use crate::pack::{Pack, PackWriter, Part, PartKind, PartName, PartPlace, pack_file_name};
+use crate::retire::unused;
 use crate::schema::{TagId, TagType};
 use crate::values::Values;
 use crate::view::View;
@@ -249,12 +250,10 @@ fn put_dictionaries(
 ) -> Result<BTreeMap<FieldId, usize>> {
     for field in &view.tags {
         let name = PartName { field: field.id.number(), stripe: 0, kind: PartKind::Values };
-        let used = if purge { Some(used_values(field)?) } else { None };
-        let is_used = |value: ValueId| used.as_ref().is_none_or(|used| used[value.0 as usize]);
-        match field.values.base().filter(|_| field.values.is_mapped_only() && used.is_none()) {
+        match field.values.base().filter(|_| field.values.is_mapped_only()) {
             Some(part) => out.put(name, Leaf::Keep(part.clone()), leave)?,
             None => {
-                if let Some(bytes) = field.values.encode(is_used)? {
+                if let Some(bytes) = field.values.encode()? {
                     out.put(name, Leaf::Write(bytes), leave)?;
                 }
             }
@@ -275,34 +274,6 @@ fn put_dictionaries(
         kept_tables.insert(field.id, kept);
     }
     Ok(kept_tables)
-}
-
-/// Which values anyone has. Reads the whole column or all lists.
-fn used_values(field: &Field) -> Result<Vec<bool>> {
-    let mut used = vec![false; field.values.count() as usize];
-    let mut mark = |value: usize| {
-        if let Some(slot) = used.get_mut(value) {
-            *slot = true;
-        }
-    };
-    for stripe in &field.stripes {
-        match field.tag_type {
-            Some(TagType::Category) => {
-                let column = stripe.column()?;
-                for page in 0..column.page_count() {
-                    let page = column.page(page);
-                    let codes = (0..crate::ids::PAGE_PROFILES as usize).filter_map(|slot| page.value(slot));
-                    codes.for_each(|value| mark(value as usize));
-                }
-            }
-            Some(TagType::Set) => {
-                let lists = stripe.lists()?;
-                (0..crate::ids::STRIPE_PROFILES).for_each(|id| lists.list(id).for_each(|value| mark(value as usize)));
-            }
-            _ => {}
-        }
-    }
-    Ok(used)
 }
 
 /// Packs whose parts are all to be moved: mostly unnamed ones, and at a purge any that hold something unnamed.
@@ -419,6 +390,8 @@ pub(crate) fn purge_kept(space: &Path, live: &View, written: &mut Written, leave
         let gone = erased_since(&view, live)?;
         if !gone.is_empty() {
             apply(&mut view, &Record::Erase(gone), kept.data_version)?;
+            let unused = unused(&view)?;
+            apply(&mut view, &Record::Retire(unused), kept.data_version)?;
         }
         let previous = Manifest { next_pack: written.manifest.next_pack, ..kept.clone() };
         let options = Options { purge: true, leave: leave.clone() };

@@ -31,6 +31,7 @@ use crate::ids::OneId;
 use crate::log::{self, Log};
 use crate::manifest::{CURRENT, KEPT_DIR, Manifest, kept_file_name, kept_path};
 use crate::prepare::prepare;
+use crate::retire::unused;
 use crate::schema::{Schema, SchemaJson};
 use crate::snapshot::{self, Options as SnapshotOptions, PACKS_DIR, Packs, Written};
 use crate::upload::{BitmapUpload, decide_upload};
@@ -126,7 +127,11 @@ struct Shared {
 
 enum Command {
     Write(Request, Reply),
-    Rotate(Sender<Result<View>>),
+    /// A new log segment, and the view before it; for a purge, unused values are retired first.
+    Rotate {
+        purge: bool,
+        answer: Sender<Result<View>>,
+    },
     Install(Arc<Written>, Sender<Result<()>>),
 }
 
@@ -394,8 +399,9 @@ impl Writer {
                 Ok(outcome) => replies.push((reply, outcome)),
                 Err(error) => reply(Err(error)),
             },
-            Command::Rotate(answer) => {
-                let rotated = self.shared.check_running().and_then(|()| self.rotate());
+            Command::Rotate { purge, answer } => {
+                let retired = self.shared.check_running().and_then(|()| if purge { self.retire() } else { Ok(()) });
+                let rotated = retired.and_then(|()| self.rotate());
                 let _ = answer.send(rotated.map(|()| self.view.clone()));
             }
             Command::Install(written, answer) => {
@@ -418,6 +424,17 @@ impl Writer {
         if let Err(crossbeam::channel::SendError(group)) = self.groups.send(group) {
             fail(group.replies, "the sync thread has stopped");
         }
+    }
+
+    fn retire(&mut self) -> Result<()> {
+        let unused = unused(&self.view)?;
+        if unused.is_empty() {
+            return Ok(());
+        }
+        if let Some((record, seqno)) = self.log(Some(Record::Retire(unused)))? {
+            apply(&mut self.view, &record, seqno).inspect_err(|error| self.shared.stop(&error.to_string()))?;
+        }
+        Ok(())
     }
 
     fn rotate(&mut self) -> Result<()> {
@@ -558,7 +575,7 @@ impl Keeper {
         // Before the view is taken: who is erased in between is purged by the next one.
         let purge = self.shared.purge.swap(false, Ordering::AcqRel);
         let (sender, receiver) = bounded(1);
-        self.commands.send(Command::Rotate(sender)).map_err(|_| stopped())?;
+        self.commands.send(Command::Rotate { purge, answer: sender }).map_err(|_| stopped())?;
         let view = receiver.recv().map_err(|_| stopped());
         let taken = view.and_then(|view| self.write(&view?, purge, name));
         if taken.is_err() && purge {

@@ -27,6 +27,8 @@ pub struct Values {
     added: Arc<Added>,
     index: HashIndex,
     count: u32,
+    /// Values that lost their text since the part was written.
+    retired: Arc<BTreeSet<u32>>,
 }
 
 impl Values {
@@ -37,7 +39,7 @@ impl Values {
     pub fn mapped(part: Arc<Part>) -> Result<Values> {
         let base_count = open_part(&part)?.ends.len() as u32;
         let added = Arc::new(Added { first: base_count, ..Added::default() });
-        Ok(Values { base: Some(part), added, index: HashIndex::default(), count: base_count })
+        Ok(Values { base: Some(part), added, count: base_count, ..Values::default() })
     }
 
     /// How many numbers are given out.
@@ -52,7 +54,7 @@ impl Values {
 
     /// Whether nothing has been added since the part was written.
     pub fn is_mapped_only(&self) -> bool {
-        self.count == self.added.first
+        self.count == self.added.first && self.retired.is_empty()
     }
 
     /// Bytes held on the heap.
@@ -66,7 +68,7 @@ impl Values {
     /// # Errors
     /// [`crate::Error::Corrupt`].
     pub fn text(&self, value: ValueId) -> Result<&str> {
-        if value.0 >= self.count {
+        if value.0 >= self.count || self.retired.contains(&value.0) {
             return Ok("");
         }
         if value.0 >= self.added.first {
@@ -85,13 +87,14 @@ impl Values {
     pub fn find(&self, text: &str) -> Result<Option<ValueId>> {
         let hash = hash_key(text.as_bytes());
         let first = self.added.first;
-        let is_added = |v: u32| v >= first && v < self.count && self.text_of_added(v) == text;
+        let stands = |v: u32| v < self.count && !self.retired.contains(&v);
+        let is_added = |v: u32| v >= first && stands(v) && self.text_of_added(v) == text;
         if let Some(value) = self.index.find(hash, is_added)? {
             return Ok(Some(ValueId(value)));
         }
         let Some(part) = &self.base else { return Ok(None) };
         let part = open_part(part)?;
-        let is_it = |v: u32| part.text(v) == text && !part.retired.contains(&v);
+        let is_it = |v: u32| part.text(v) == text && stands(v);
         Ok(part.find(hash, is_it).map(ValueId))
     }
 
@@ -101,7 +104,7 @@ impl Values {
     /// [`crate::Error::Corrupt`].
     pub fn iter(&self) -> Result<impl Iterator<Item = (ValueId, &str)>> {
         let part = self.base.as_deref().map(open_part).transpose()?;
-        let retired: BTreeSet<u32> = part.iter().flat_map(|p| p.retired.iter().copied()).collect();
+        let retired: BTreeSet<u32> = self.all_retired(part.as_ref());
         Ok((0..self.count).filter(move |v| !retired.contains(v)).map(move |v| {
             let text = match &part {
                 Some(part) if v < self.added.first => part.text(v),
@@ -140,24 +143,22 @@ impl Values {
         self.count += 1;
     }
 
-    /// The part that a store snapshot keeps; values for which `is_used` does not hold lose their text.
+    /// The part that a store snapshot keeps.
     ///
     /// # Errors
     /// [`crate::Error::Corrupt`].
-    pub(crate) fn encode(&self, is_used: impl Fn(ValueId) -> bool) -> Result<Option<Vec<u8>>> {
+    pub(crate) fn encode(&self) -> Result<Option<Vec<u8>>> {
         if self.count == 0 {
             return Ok(None);
         }
         let part = self.base.as_deref().map(open_part).transpose()?;
-        let mut retired: BTreeSet<u32> = part.iter().flat_map(|p| p.retired.iter().copied()).collect();
+        let retired = self.all_retired(part.as_ref());
         let (mut ends, mut texts, mut table) = (Vec::new(), Vec::new(), HashIndex::default());
         for value in 0..self.count {
-            if !retired.contains(&value) && is_used(ValueId(value)) {
+            if !retired.contains(&value) {
                 let text = self.text(ValueId(value))?;
                 texts.extend_from_slice(text.as_bytes());
                 table.put(hash_key(text.as_bytes()), value);
-            } else {
-                retired.insert(value);
             }
             ends.push(texts.len() as u32);
         }
@@ -172,6 +173,23 @@ impl Values {
         pad_to(&mut out, 8);
         out.extend_from_slice(&texts);
         Ok(Some(out))
+    }
+
+    /// Takes the texts of values that nobody has any more; their numbers stay taken.
+    pub(crate) fn retire(&mut self, values: &[u32]) {
+        Arc::make_mut(&mut self.retired).extend(values);
+    }
+
+    /// The values that have lost their text.
+    ///
+    /// # Errors
+    /// [`crate::Error::Corrupt`].
+    pub(crate) fn retired(&self) -> Result<BTreeSet<u32>> {
+        Ok(self.all_retired(self.base.as_deref().map(open_part).transpose()?.as_ref()))
+    }
+
+    fn all_retired(&self, part: Option<&MappedValues<'_>>) -> BTreeSet<u32> {
+        part.iter().flat_map(|p| p.retired.iter()).chain(&*self.retired).copied().collect()
     }
 
     fn text_of_added(&self, value: u32) -> &str {

@@ -249,7 +249,15 @@ pub fn crosstab(space: &Space, world: &World, audience: &Predicate, tags: (usize
     let (rows, columns) = (world.tags[tags.0].0.clone(), world.tags[tags.1].0.clone());
     let what = format!("crosstab {rows} by {columns}");
     let found = space.crosstab(&by_text(audience, as_of), &CrosstabRequest { rows, columns });
-    let found = found.map_err(|e| format!("{what}: {e}"))?.value;
+    let sides = [tags.0, tags.1].map(|tag| groups(world, &members, tag));
+    let found = match found {
+        Err(headcount::engine::Error::Query(headcount::query::Error::TooLarge { max, .. }))
+            if sides[0].len() as u64 * sides[1].len() as u64 > max =>
+        {
+            return Ok(());
+        }
+        other => other.map_err(|e| format!("{what}: {e}"))?.value,
+    };
     let mut cells = BTreeMap::new();
     for (row, counts) in found.rows.iter().zip(&found.counts) {
         for (column, n) in found.columns.iter().zip(counts).filter(|(_, n)| **n > 0) {

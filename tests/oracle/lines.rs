@@ -280,7 +280,7 @@ pub fn line(random: &mut Random, world: &World, falls: &Falls) -> Line {
     }
     for (tag, (name, kind)) in world.tags.iter().enumerate() {
         let Some(fall) = falls.tags.get(name) else { continue };
-        let mut texts = |random: &mut Random| (0..random.below(4)).map(|_| fall.text(random)).collect::<Vec<_>>();
+        let texts = |random: &mut Random| (0..random.below(4)).map(|_| fall.text(random)).collect::<Vec<_>>();
         if random.percent(8) {
             line.unset.push(tag);
         }

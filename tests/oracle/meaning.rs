@@ -430,11 +430,27 @@ fn is_like(text: &str, pattern: &str, escape: Option<char>, fold_case: bool) -> 
     matches(&fold(text), &tokens)
 }
 
+/// The places of the text that each token can end at; recursion over `%` would take for ever on long texts.
 fn matches(text: &[char], pattern: &[Option<char>]) -> bool {
-    match pattern.split_first() {
-        None => text.is_empty(),
-        Some((Some('\u{10FFFF}'), rest)) => (0..=text.len()).any(|skipped| matches(&text[skipped..], rest)),
-        Some((None, rest)) => !text.is_empty() && matches(&text[1..], rest),
-        Some((Some(c), rest)) => text.first() == Some(c) && matches(&text[1..], rest),
+    let mut reached = vec![false; text.len() + 1];
+    reached[0] = true;
+    for token in pattern {
+        if !reached.contains(&true) {
+            return false;
+        }
+        let mut next = vec![false; text.len() + 1];
+        for at in (0..=text.len()).filter(|at| reached[*at]) {
+            match token {
+                Some('\u{10FFFF}') => {
+                    next[at..].fill(true);
+                    break;
+                }
+                Some(c) if text.get(at) == Some(c) => next[at + 1] = true,
+                None if at < text.len() => next[at + 1] = true,
+                _ => {}
+            }
+        }
+        reached = next;
     }
+    reached[text.len()]
 }

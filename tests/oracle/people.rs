@@ -113,7 +113,7 @@ impl World {
     /// Erases a person: nothing of theirs is left, and the OneID is gone for ever.
     pub fn erase(&mut self, one_id: u32) {
         if let Some(person) = self.people[one_id as usize].take() {
-            person.ids.iter().for_each(|id| drop(self.by_id.remove(id)));
+            person.ids.iter().for_each(|id| _ = self.by_id.remove(id));
         }
     }
 

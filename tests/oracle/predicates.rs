@@ -233,7 +233,7 @@ impl Maker<'_> {
 
     fn one_id(&mut self) -> PredicateKind {
         let end = self.world.people.len() as i64;
-        let mut id = |random: &mut Random| match random.below(8) {
+        let id = |random: &mut Random| match random.below(8) {
             0 => number(random.word(&["-1", "2.5", "4294967295", "4294967296", "99999999999999999999", "0", "1e30"])),
             _ => number(&random.within(0, end + 2).to_string()),
         };
@@ -259,7 +259,7 @@ impl Maker<'_> {
         let of = *self.random.pick(&[1, 2, 3, 7, 100, 1000, u32::MAX]);
         let salt = text(self.random.word(&["summer sale", "", "é"]));
         let operand = Operand::Bucket { salt, of, span: Span::default() };
-        let mut value = |random: &mut Random| match random.below(8) {
+        let value = |random: &mut Random| match random.below(8) {
             0 => number(random.word(&["-1", "1.5", "1e12"])),
             _ => number(&random.below(u64::from(of) + 2).to_string()),
         };
@@ -429,7 +429,7 @@ impl Maker<'_> {
     }
 
     fn month_day(&mut self, tag: usize, name: &str) -> PredicateKind {
-        let mut day = |maker: &mut Self| {
+        let day = |maker: &mut Self| {
             let date = match maker.value_of(tag) {
                 Some(Value::Date(date)) if maker.random.percent(70) => date,
                 _ => odd_day(maker.random),
