@@ -35,7 +35,7 @@ enum TokenCommand {
         #[command(flatten)]
         data: DataArgs,
     },
-    /// Take a token back; a running server keeps it until it is restarted
+    /// Take a token back; a running server notices within seconds
     Revoke {
         /// Its name
         #[arg(long, value_name = "NAME")]

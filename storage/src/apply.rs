@@ -189,10 +189,9 @@ fn run_tasks(view: &mut View, tasks: &mut [Task<'_>]) -> Result<()> {
     };
     let outcome = std::thread::scope(|scope| {
         let handles: Vec<_> = (0..threads).map(|_| scope.spawn(worker)).collect();
-        handles
-            .into_iter()
-            .map(|handle| handle.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
-            .collect()
+        let joined = handles.into_iter().map(|h| h.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+        // Every field goes back into the view below, whichever failed.
+        joined.fold(Ok(()), Result::and)
     });
     for (group, slot) in groups.iter().zip(fields) {
         if let Ok(Some(field)) = slot.into_inner() {

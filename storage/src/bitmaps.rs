@@ -182,7 +182,7 @@ impl StripeBitmaps {
                 if container.cardinality() > 0 {
                     chunks |= 1 << chunk;
                     let (at, kind) = put_container(*container, &mut payload);
-                    containers.extend([at, container.cardinality() - 1 | kind << 16]);
+                    containers.extend([at, (container.cardinality() - 1) | (kind << 16)]);
                 }
             }
             values.extend([value.0, cardinality, first, chunks]);

@@ -8,6 +8,7 @@
 //! Unchanged parts are shared with older snapshots. A pack of which less than half is still named is rewritten on the
 //! way; at a purge (people were erased) every pack that holds anything unnamed is.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
@@ -69,14 +70,13 @@ enum Leaf {
 pub(crate) fn open_packs(space: &Path, manifest: &Manifest, packs: &mut Packs) -> Result<()> {
     let dir = space.join(PACKS_DIR);
     for number in manifest.packs() {
-        if !packs.contains_key(&number) {
-            let file = dir.join(pack_file_name(number));
-            if !file.exists() {
-                let needed_by = format!("the store snapshot of data version {}", manifest.data_version);
-                return Err(Error::Missing { file, needed_by });
-            }
-            packs.insert(number, Pack::open(&dir, number)?);
+        let Entry::Vacant(slot) = packs.entry(number) else { continue };
+        let file = dir.join(pack_file_name(number));
+        if !file.exists() {
+            let needed_by = format!("the store snapshot of data version {}", manifest.data_version);
+            return Err(Error::Missing { file, needed_by });
         }
+        slot.insert(Pack::open(&dir, number)?);
     }
     Ok(())
 }

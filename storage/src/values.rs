@@ -255,8 +255,11 @@ fn open_part(part: &Part) -> Result<MappedValues<'_>> {
 struct Added {
     /// Number of the first text in it.
     first: u32,
-    segments: [OnceLock<Box<[OnceLock<Box<str>>]>>; 32],
+    segments: [OnceLock<Segment>; 32],
 }
+
+/// Slots that are each set once.
+type Segment = Box<[OnceLock<Box<str>>]>;
 
 const FIRST_SEGMENT_BITS: u32 = 4;
 
