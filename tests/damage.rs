@@ -161,8 +161,8 @@ fn pristine() -> Pristine {
 
 impl Pristine {
     fn last_log(&self) -> (PathBuf, Vec<u8>) {
-        let logs = self.files.iter().filter(|(path, _)| path.extension().is_some_and(|e| e == "log"));
-        let (path, bytes) = logs.last().expect("there is a log");
+        let mut logs = self.files.iter().filter(|(path, _)| path.extension().is_some_and(|e| e == "log"));
+        let (path, bytes) = logs.next_back().expect("there is a log");
         (path.clone(), bytes.clone())
     }
 }

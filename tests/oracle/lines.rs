@@ -212,7 +212,7 @@ impl Fall {
             Kind::Category => Value::Text(self.text(random)),
             Kind::Set => {
                 let count = if random.percent(3) { 20 } else { random.below(4) };
-                Value::Set(Box::new((0..count).map(|_| self.text(random)).collect()))
+                Value::Set((0..count).map(|_| self.text(random)).collect())
             }
             Kind::Number(_) => Value::Number(random.within(self.numbers.0, self.numbers.1)),
             Kind::Date if random.percent(2) => {

@@ -42,6 +42,9 @@ enum Has<'p> {
     Date(Date),
 }
 
+/// What a person with a OneID has of an operand; none where it is unknown.
+type Look = Box<dyn for<'p> Fn(u32, &'p Person) -> Option<Has<'p>>>;
+
 impl Asked<'_> {
     /// Whether each OneID ever given out is a member.
     pub fn members(&self, predicate: &Predicate) -> Vec<bool> {
@@ -176,7 +179,7 @@ impl Asked<'_> {
         self.each(|id, person| look(id, person).and_then(&test) == Some(!negated))
     }
 
-    fn looking_at(&self, operand: &Operand) -> Box<dyn for<'p> Fn(u32, &'p Person) -> Option<Has<'p>>> {
+    fn looking_at(&self, operand: &Operand) -> Look {
         match operand {
             Operand::Name(name) if name.text == "one_id" => Box::new(|id, _| Some(Has::OneId(id))),
             Operand::Name(name) => match self.world.tag(&name.text) {

@@ -22,7 +22,7 @@ pub enum Kind {
 pub enum Value {
     Flag(bool),
     Text(Arc<str>),
-    Set(Box<BTreeSet<Arc<str>>>),
+    Set(BTreeSet<Arc<str>>),
     Number(i64),
     Date(Date),
 }
@@ -165,12 +165,12 @@ impl World {
 
 fn change_set(slot: &mut Option<Value>, change: impl FnOnce(&mut BTreeSet<Arc<str>>)) {
     let mut set = match slot.take() {
-        Some(Value::Set(set)) => *set,
+        Some(Value::Set(set)) => set,
         _ => BTreeSet::new(),
     };
     change(&mut set);
     if !set.is_empty() {
-        *slot = Some(Value::Set(Box::new(set)));
+        *slot = Some(Value::Set(set));
     }
 }
 
