@@ -9,7 +9,7 @@ use crate::apply::apply;
 use crate::batch::{Outcome, Upserts};
 use crate::changes::Record;
 use crate::error::Result;
-use crate::log::Log;
+use crate::log;
 use crate::manifest::Manifest;
 use crate::prepare::prepare;
 use crate::schema::SchemaJson;
@@ -86,8 +86,11 @@ impl BulkLoader {
         if self.view.data_version == self.manifest.data_version {
             return Ok(());
         }
-        Log::start(&self.dir.join(LOG_DIR), self.view.data_version + 1)?;
+        let (log, next) = (self.dir.join(LOG_DIR), self.view.data_version + 1);
+        log::prepare_segment(&log, next)?;
         let written = take_snapshot(&self.dir, &self.view, &self.manifest, &self.packs, false)?;
+        log::adopt_segment(&log, next)?;
+        log::cut(&log, self.view.data_version)?;
         written.install(&mut self.view)?;
         self.manifest = written.manifest;
         self.packs = written.packs;
@@ -96,5 +99,54 @@ impl BulkLoader {
 
     fn owned_bytes(&self) -> u64 {
         self.view.fields().map(|f| f.bytes().memory).sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{DataDir, IdColumn, IdTypeId, Options};
+
+    fn one_person(name: &str) -> Upserts {
+        let ids = IdColumn { id_type: IdTypeId(0), offsets: vec![0, name.len() as u32], bytes: name.into() };
+        Upserts { rows: 1, ids: vec![ids], ..Upserts::default() }
+    }
+
+    fn loaded(dir: &DataDir) -> BulkLoader {
+        let mut loader = dir.bulk_load("main", u64::MAX).unwrap();
+        loader.extend_schema(&SchemaJson { id_types: vec!["member".into()], ..SchemaJson::default() }).unwrap();
+        loader.add(&one_person("first")).unwrap();
+        loader
+    }
+
+    fn people(dir: &DataDir) -> u32 {
+        dir.open_space("main", &Options::default()).unwrap().view().profile_count()
+    }
+
+    #[test]
+    fn a_crash_at_any_step_of_a_bulk_snapshot_leaves_the_last_one_or_the_new_one() {
+        for steps in 0..=2 {
+            let temp = tempfile::tempdir().unwrap();
+            let dir = DataDir::open(temp.path()).unwrap();
+            let loader = loaded(&dir);
+            let (log, next) = (loader.dir.join(LOG_DIR), loader.view.data_version + 1);
+            log::prepare_segment(&log, next).unwrap();
+            if steps > 0 {
+                take_snapshot(&loader.dir, &loader.view, &loader.manifest, &loader.packs, false).unwrap();
+            }
+            if steps > 1 {
+                log::adopt_segment(&log, next).unwrap();
+            }
+            drop(loader);
+            assert_eq!(people(&dir), u32::from(steps > 0), "after {steps} steps");
+            // Whatever was left behind is in nobody's way: another load, and writes after it, are there at the end.
+            let mut again = loaded(&dir);
+            again.add(&one_person("second")).unwrap();
+            again.finish().unwrap();
+            let store = dir.open_space("main", &Options::default()).unwrap();
+            store.write_and_wait(crate::Request::Upserts(one_person("third"))).unwrap();
+            drop(store);
+            assert_eq!(people(&dir), 3);
+        }
     }
 }

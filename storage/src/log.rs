@@ -24,7 +24,7 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use crate::codec::{Reader, pad_to, put_u32, put_u64};
 use crate::error::{Error, Result};
-use crate::files::{list_dir, sync_dir};
+use crate::files::{PENDING_SUFFIX, list_dir, sync_dir};
 
 /// Format of logs that this build writes.
 pub const LOG_FORMAT: u32 = 1;
@@ -96,7 +96,16 @@ impl Log {
     /// # Errors
     /// [`Error::Io`].
     pub(crate) fn start(dir: &Path, first_seqno: u64) -> Result<Log> {
-        let path = dir.join(segment_name(first_seqno));
+        let log = Log::create(dir, dir.join(segment_name(first_seqno)), first_seqno)?;
+        let waiting = waiting_path(dir, first_seqno);
+        if waiting.exists() {
+            std::fs::remove_file(&waiting).map_err(|e| Error::io("removing", &waiting, &e))?;
+            sync_dir(dir)?;
+        }
+        Ok(log)
+    }
+
+    fn create(dir: &Path, path: PathBuf, first_seqno: u64) -> Result<Log> {
         let failed = |e: &std::io::Error| Error::io("creating", &path, e);
         let mut header = Vec::with_capacity(HEADER_BYTES);
         header.extend_from_slice(MAGIC);
@@ -178,6 +187,29 @@ impl Log {
     }
 }
 
+fn waiting_path(dir: &Path, first_seqno: u64) -> PathBuf {
+    dir.join(format!("{}{PENDING_SUFFIX}", segment_name(first_seqno)))
+}
+
+/// Makes the segment that will follow a store snapshot whose records were never logged (a bulk load), aside: until the
+/// snapshot's manifest is there it is no part of the log, and from then on it counts as empty.
+///
+/// # Errors
+/// [`Error::Io`].
+pub(crate) fn prepare_segment(dir: &Path, first_seqno: u64) -> Result<()> {
+    Log::create(dir, waiting_path(dir, first_seqno), first_seqno).map(|_| ())
+}
+
+/// Gives a prepared segment its name, once the manifest that it follows is durable.
+///
+/// # Errors
+/// [`Error::Io`].
+pub(crate) fn adopt_segment(dir: &Path, first_seqno: u64) -> Result<()> {
+    let (waiting, path) = (waiting_path(dir, first_seqno), dir.join(segment_name(first_seqno)));
+    std::fs::rename(&waiting, &path).map_err(|e| Error::io("renaming", &waiting, &e))?;
+    sync_dir(dir)
+}
+
 /// Removes the segments whose records are all in a durable store snapshot up to `seqno`.
 ///
 /// # Errors
@@ -224,6 +256,10 @@ fn segments(dir: &Path) -> Result<Vec<(u64, PathBuf)>> {
 pub(crate) fn recover(dir: &Path, seqno: u64) -> Result<Recovered> {
     let segments: Vec<_> = segments(dir)?.into_iter().filter(|(first, _)| *first > seqno).collect();
     if segments.first().is_none_or(|(first, _)| *first != seqno + 1) {
+        if segments.is_empty() && waiting_path(dir, seqno + 1).exists() {
+            // The crash came between the manifest of a bulk load and the naming of its segment.
+            return Ok(Recovered::default());
+        }
         let file = dir.join(segment_name(seqno + 1));
         return Err(Error::Missing { file, needed_by: format!("the store snapshot of data version {seqno}") });
     }
