@@ -18,7 +18,7 @@ pub mod read_parquet;
 mod read_parquet_columns;
 mod read_parquet_values;
 pub mod write;
-mod write_csv;
+pub(crate) mod write_csv;
 mod write_ndjson;
 mod write_parquet;
 

@@ -108,7 +108,8 @@ fn needs_quotes(text: &str) -> bool {
     text.bytes().any(|b| matches!(b, b',' | b'"' | b'\n' | b'\r'))
 }
 
-fn write_cell(text: &str, out: &mut Vec<u8>) {
+/// Appends a field, quoted where it must be (RFC 4180).
+pub(crate) fn write_cell(text: &str, out: &mut Vec<u8>) {
     if !needs_quotes(text) {
         out.extend_from_slice(text.as_bytes());
         return;

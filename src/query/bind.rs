@@ -13,7 +13,7 @@ use jiff::civil::Date;
 use queryparser::ast::{
     CompareOp, Decimal, EventFilter, Literal, LiteralValue, Name, Operand, Predicate, PredicateKind, Scalar, Span,
 };
-use queryparser::{At, Diagnostic, Source, nearest};
+use queryparser::{At, Source, nearest};
 use storage::field::{FALSE, FieldId, TRUE};
 use storage::portable::read_portable;
 use storage::{IdTypeId, OneId, TagId, TagType, ValueId, View};
@@ -622,6 +622,3 @@ fn example(name: &str, column: Column) -> String {
 pub fn request_fault(code: &'static str, pointer: &str, message: String, hint: Option<String>) -> super::Error {
     super::Error::Request { code, pointer: pointer.into(), message, hint }
 }
-
-/// A diagnostic made outside of any source text.
-pub type BoundDiagnostic = Diagnostic;

@@ -2,7 +2,6 @@
 //! Knows tallies, totals and bins; labels are texts, flags or bin bounds.
 
 use serde::{Deserialize, Serialize};
-use storage::field::FieldId;
 use storage::{TagId, TagType, ValueId};
 
 use super::bind::request_fault;
@@ -10,8 +9,8 @@ use super::cell::Cell;
 use super::context::Context;
 use super::count::ratio;
 use super::error::Result;
-use super::number::{Range, power_of_ten};
-use super::plan::{ColumnTest, LeafKind, Node, any_of};
+use super::number::power_of_ten;
+use super::plan::{Node, any_of};
 use super::totals::{Tally, count, each_value, materialized, tally, totals, value_of_rank};
 
 /// Most bins that may be asked for.
@@ -395,13 +394,4 @@ fn count_bins(ctx: &Context<'_>, plan: &Node, tag: TagId, edges: &[i64]) -> Resu
             a
         },
     )
-}
-
-/// Members of a plan in a range of a tag, as a plan.
-///
-/// # Errors
-/// Damage of the store.
-pub fn in_range(ctx: &Context<'_>, tag: TagId, range: Range) -> Result<Node> {
-    let known = ctx.view.field(FieldId::Tag(tag)).known_count()?;
-    Ok(Node::leaf(LeafKind::Column { tag, test: ColumnTest::Range(range) }, known))
 }

@@ -5,8 +5,8 @@ use std::borrow::Cow;
 
 use storage::bitmaps::ValueBitmap;
 use storage::column::ColumnView;
-use storage::field::{FALSE, FieldId, TRUE};
-use storage::ids::{KNOWN, STRIPE_CHUNKS, in_stripe, stripe_of};
+use storage::field::{FALSE, TRUE};
+use storage::ids::{STRIPE_CHUNKS, in_stripe, stripe_of};
 use storage::keys::KeysView;
 use storage::lists::ListsView;
 use storage::values::Values;
@@ -283,12 +283,4 @@ pub fn portrait(ctx: &Context<'_>, one_id: OneId) -> Result<Portrait> {
         }
     }
     Ok(portrait)
-}
-
-/// How many profiles have an identity of a type, or a tag known.
-///
-/// # Errors
-/// Damage of the store.
-pub fn known_count(ctx: &Context<'_>, field: FieldId) -> Result<u64> {
-    Ok(ctx.view.field(field).cardinality(KNOWN)?)
 }

@@ -26,6 +26,7 @@ use super::reply::{Parts, ROARING, Reply};
 use crate::engine::{MembersRequest, Question, Space};
 use crate::import::read::Format as FileFormat;
 use crate::import::write::{Shape, writer};
+use crate::import::write_csv::write_cell;
 use crate::query;
 use crate::query::cell::Cell;
 
@@ -260,8 +261,8 @@ fn push_csv_cells(out: &mut Vec<u8>, cells: &[Cell<'_>]) {
             out.push(b',');
         }
         match cell {
-            Cell::Text(text) => push_csv_field(out, text),
-            cell => push_csv_field(out, &cell.to_csv()),
+            Cell::Text(text) => write_cell(text, out),
+            cell => write_cell(&cell.to_csv(), out),
         }
     }
     out.extend_from_slice(b"\r\n");
@@ -272,24 +273,9 @@ fn push_csv_row<'n>(out: &mut Vec<u8>, fields: impl Iterator<Item = &'n str>) {
         if at > 0 {
             out.push(b',');
         }
-        push_csv_field(out, field);
+        write_cell(field, out);
     }
     out.extend_from_slice(b"\r\n");
-}
-
-/// RFC 4180: quoted where it must be.
-fn push_csv_field(out: &mut Vec<u8>, field: &str) {
-    if !field.bytes().any(|b| matches!(b, b',' | b'"' | b'\r' | b'\n')) {
-        return out.extend_from_slice(field.as_bytes());
-    }
-    out.push(b'"');
-    for byte in field.bytes() {
-        if byte == b'"' {
-            out.push(b'"');
-        }
-        out.push(byte);
-    }
-    out.push(b'"');
 }
 
 #[cfg(test)]
