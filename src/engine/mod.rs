@@ -2,7 +2,7 @@
 //! Knows stores and questions; knows no HTTP and no command line. Calls block: an async caller uses [`Engine::spawn`].
 //!
 //! ```text
-//!   Engine ── DataDir (lock) · pool (question threads) · limits
+//!   Engine ── DataDir (lock) · question threads · limits
 //!     └ Space ── Store (writer, view)          ask: view → Context → parse, bind, run → Answer
 //! ```
 
@@ -62,7 +62,7 @@ pub struct EngineOptions {
     pub limits: query::Limits,
     /// Bounds on each batch of upserts.
     pub upserts: UpsertLimits,
-    /// Threads for questions; 0: one for each core.
+    /// Cores for questions; 0: all.
     pub threads: usize,
     /// How each space's store is opened.
     pub store: Options,
@@ -77,7 +77,7 @@ pub struct Engine {
 
 /// What all spaces share.
 pub(crate) struct Shared {
-    pub(crate) pool: rayon::ThreadPool,
+    pub(crate) threads: query::Threads,
     pub(crate) limits: query::Limits,
     pub(crate) upserts: UpsertLimits,
     store: Options,
@@ -97,13 +97,9 @@ impl Engine {
     /// [`storage::Error::Locked`], or what keeps a space from being opened.
     pub fn open(dir: &Path, options: &EngineOptions) -> Result<Engine> {
         let dir = if options.read_only { DataDir::open_read_only(dir)? } else { DataDir::open(dir)? };
-        let pool = rayon::ThreadPoolBuilder::new()
-            .num_threads(options.threads)
-            .thread_name(|n| format!("headcount-query-{n}"));
-        let failed =
-            |e: rayon::ThreadPoolBuildError| Error::Request { code: "no_threads", message: e.to_string(), hint: None };
+        let failed = |e: std::io::Error| Error::Request { code: "no_threads", message: e.to_string(), hint: None };
         let shared = Arc::new(Shared {
-            pool: pool.build().map_err(failed)?,
+            threads: query::Threads::new(options.threads).map_err(failed)?,
             limits: options.limits.clone(),
             upserts: options.upserts.clone(),
             store: Options { read_only: options.read_only, ..options.store.clone() },
@@ -161,9 +157,9 @@ impl Engine {
         Ok(space)
     }
 
-    /// Runs a job on the question threads.
+    /// Runs a job on a thread that leads questions.
     pub fn spawn(&self, job: impl FnOnce() + Send + 'static) {
-        self.shared.pool.spawn(job);
+        self.shared.threads.lead(job);
     }
 
     /// Bounds on each batch of upserts.

@@ -16,14 +16,14 @@ use queryparser::ast::{
 use queryparser::{At, Source, nearest};
 use storage::field::{FALSE, FieldId, TRUE};
 use storage::portable::read_portable;
-use storage::{IdTypeId, OneId, TagId, TagType, ValueId, View};
+use storage::{IdTypeId, TagId, TagType, ValueId, View};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::context::Context;
 use super::error::Result;
 use super::like::Pattern;
 use super::number::{Range, decimal_text};
-use super::plan::{ColumnTest, IdSet, LeafKind, Node, ValueBits, any_of};
+use super::plan::{ColumnTest, IdSet, LeafKind, Node, any_of, column_test, share};
 use super::totals;
 
 /// Something that is not wrong but that the asker should see.
@@ -75,7 +75,7 @@ impl<'a> Binder<'a> {
     /// # Errors
     /// The question's faults with their places; the budget's; damage of the store.
     pub fn plan(&mut self, predicate: &Predicate) -> Result<Node> {
-        Ok(self.predicate(predicate)?.ordered(self.ctx.everyone()))
+        Ok(share(self.predicate(predicate)?.ordered(self.ctx.everyone())))
     }
 
     /// The field that a name stands for.
@@ -360,7 +360,7 @@ impl<'a> Binder<'a> {
                     }
                     values.sort_unstable();
                     values.dedup();
-                    self.column_test(tag, ColumnTest::Any(values))?
+                    column_test(self.view(), tag, ColumnTest::Any(values))?
                 }
                 column @ Column::Tag(tag, TagType::Flag) => {
                     let mut nodes = Vec::new();
@@ -502,19 +502,13 @@ impl<'a> Binder<'a> {
         let bytes = base64::engine::general_purpose::STANDARD.decode(text);
         let bytes = bytes.map_err(|e| fault(format!("not base64: {e}")))?;
         let bitmap = read_portable(&bytes).map_err(|e| fault(e.to_string()))?;
-        Ok(Node::and(vec![Node::ids(IdSet::from_bitmap(&bitmap)), live_leaf(self.view())?]))
+        Ok(Node::ids(IdSet::from_bitmap(&bitmap).among_live(self.view())?))
     }
 
     fn live_ids(&self, mut ids: Vec<u32>) -> Result<Node> {
         ids.sort_unstable();
         ids.dedup();
-        let mut live = Vec::with_capacity(ids.len());
-        for id in ids {
-            if id < self.view().next_one_id() && self.view().is_live(OneId(id))? {
-                live.push(id);
-            }
-        }
-        Ok(Node::ids(IdSet::from_sorted(live)))
+        Ok(Node::ids(IdSet::from_sorted(ids).among_live(self.view())?))
     }
 
     fn one_id_range(&self, range: Range) -> Result<Node> {
@@ -523,9 +517,7 @@ impl<'a> Binder<'a> {
         if range.is_empty() {
             return Ok(Node::Nobody);
         }
-        let mut all = roaring::RoaringBitmap::new();
-        all.insert_range(range.low as u32..=range.high as u32);
-        Ok(Node::and(vec![Node::ids(IdSet::from_bitmap(&all)), live_leaf(self.view())?]))
+        Ok(Node::ids(IdSet::of_range(range.low as u32, range.high as u32).among_live(self.view())?))
     }
 
     fn bucket(&self, salt: &Literal, of: u32, range: Range) -> Result<Node> {
@@ -533,29 +525,24 @@ impl<'a> Binder<'a> {
             return Err(self.fault("wrong_type", salt.span, "bucket takes a text as its salt".into(), None));
         };
         let range = Range { low: range.low.max(0), high: range.high.min(i64::from(of) - 1) };
-        let share = if range.is_empty() { 0 } else { (range.high - range.low + 1) as u64 };
-        let estimate = (self.ctx.everyone() * share).div_ceil(u64::from(of).max(1));
-        Ok(Node::leaf(LeafKind::Bucket { seed: xxh3_64(salt.as_bytes()), of, range }, estimate))
+        if range.is_empty() {
+            return Ok(Node::Nobody);
+        }
+        let estimate = (self.ctx.everyone() * (range.high - range.low + 1) as u64).div_ceil(u64::from(of).max(1));
+        let (low, high) = (range.low as u32, range.high as u32);
+        Ok(Node::leaf(LeafKind::Bucket { seed: xxh3_64(salt.as_bytes()), of, low, high }, estimate))
     }
 
     fn column_range(&self, tag: TagId, range: Range) -> Result<Node> {
         if range.is_empty() {
             return Ok(Node::Nobody);
         }
-        self.column_test(tag, ColumnTest::Range(range))
-    }
-
-    fn column_test(&self, tag: TagId, test: ColumnTest) -> Result<Node> {
-        if matches!(&test, ColumnTest::Any(values) if values.is_empty()) {
-            return Ok(Node::Nobody);
-        }
-        let known = self.view().tag(tag).known_count()?;
-        Ok(Node::leaf(LeafKind::Column { tag, test }, known))
+        column_test(self.view(), tag, ColumnTest::Range(range))
     }
 
     fn month_days(&self, tag: TagId, ranges: &[(u16, u16)]) -> Result<Node> {
         let Some((first, last)) = totals::column_bounds(self.ctx, tag)? else { return Ok(Node::Nobody) };
-        self.column_test(tag, ColumnTest::Values(ValueBits::of_month_days(first, last, ranges)))
+        column_test(self.view(), tag, ColumnTest::of_month_days(first, last, ranges))
     }
 
     fn date_tag(&self, name: &Name, function: &str) -> Result<TagId> {
@@ -567,11 +554,6 @@ impl<'a> Binder<'a> {
             }
         }
     }
-}
-
-/// Who lives, as a leaf: what is handed in from outside is cut down to it.
-fn live_leaf(view: &View) -> Result<Node> {
-    Node::known(view, FieldId::Live)
 }
 
 /// A quantile's q as whole numbers.

@@ -6,10 +6,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use jiff::civil::Date;
-use rayon::prelude::*;
 use storage::View;
 
 use super::error::{Error, Result};
+use super::threads::Threads;
 
 /// Bounds on one question.
 #[derive(Debug, Clone)]
@@ -77,8 +77,8 @@ pub struct Context<'a> {
     pub limits: &'a Limits,
     /// Its time.
     pub budget: &'a Budget,
-    /// Threads for its stripes.
-    pub pool: &'a rayon::ThreadPool,
+    /// Threads that may help.
+    pub threads: &'a Threads,
 }
 
 impl Context<'_> {
@@ -87,45 +87,33 @@ impl Context<'_> {
         self.view.profile_count().into()
     }
 
-    /// Runs `each` over all stripes, on several threads where there is more than one, and adds the partials up.
-    /// A partial is made by `start` for each thread's share.
+    /// Runs `each` over all stripes, with help where it takes long, and adds the partials up in whatever order. A
+    /// partial is made by `start` for each thread that takes part.
     ///
     /// # Errors
     /// The first that a stripe gives, or the budget's.
     pub(crate) fn fold_stripes<T: Send>(
         &self,
-        start: impl Fn() -> T + Sync + Send,
-        each: impl Fn(&mut T, usize) -> Result<()> + Sync + Send,
-        merge: impl Fn(T, T) -> T + Sync + Send,
+        start: impl Fn() -> T + Sync,
+        each: impl Fn(&mut T, usize) -> Result<()> + Sync,
+        merge: impl Fn(T, T) -> T,
     ) -> Result<T> {
-        let stripes = self.view.stripe_count();
-        let step = |mut partial: T, stripe: usize| {
+        let step = |partial: &mut T, stripe: usize| {
             self.budget.check()?;
-            each(&mut partial, stripe)?;
-            Ok(partial)
+            each(partial, stripe)
         };
-        if stripes < 2 || self.pool.current_num_threads() < 2 {
-            return (0..stripes).try_fold(start(), step);
-        }
-        self.pool.install(|| {
-            let partials = (0..stripes).into_par_iter().with_max_len(1).try_fold(&start, step);
-            partials.try_reduce(&start, |a, b| Ok(merge(a, b)))
-        })
+        self.threads.fold(self.view.stripe_count(), start, step, merge)
     }
 
     /// Runs `each` over all stripes and gives the results in their order.
     ///
     /// # Errors
     /// The first that a stripe gives, or the budget's.
-    pub(crate) fn map_stripes<T: Send>(&self, each: impl Fn(usize) -> Result<T> + Sync + Send) -> Result<Vec<T>> {
-        let stripes = self.view.stripe_count();
+    pub(crate) fn map_stripes<T: Send>(&self, each: impl Fn(usize) -> Result<T> + Sync) -> Result<Vec<T>> {
         let step = |stripe: usize| {
             self.budget.check()?;
             each(stripe)
         };
-        if stripes < 2 || self.pool.current_num_threads() < 2 {
-            return (0..stripes).map(step).collect();
-        }
-        self.pool.install(|| (0..stripes).into_par_iter().with_max_len(1).map(step).collect())
+        self.threads.map(self.view.stripe_count(), step)
     }
 }

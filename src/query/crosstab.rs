@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::cell::Cell;
 use super::context::Context;
 use super::error::{Error, Result};
-use super::groups::{Axis, group};
+use super::groups::{Axis, Group, group};
 use super::plan::Node;
 use super::totals::materialized;
 
@@ -34,8 +34,8 @@ pub struct Crosstab {
 pub fn crosstab(ctx: &Context<'_>, plan: &Node, rows: Axis, columns: Axis) -> Result<Crosstab> {
     let plan = &materialized(ctx, plan)?;
     let cells = group(ctx, plan, &[rows, columns])?;
-    let (row_keys, row_totals) = ranked(ctx, plan, rows)?;
-    let (column_keys, column_totals) = ranked(ctx, plan, columns)?;
+    let (row_keys, row_totals) = ranked(margin(ctx, plan, rows, columns, 0, &cells)?);
+    let (column_keys, column_totals) = ranked(margin(ctx, plan, columns, rows, 1, &cells)?);
     let (asked, max) = (row_keys.len() as u64 * column_keys.len() as u64, ctx.limits.answer_cells_max);
     if asked > max {
         return Err(Error::TooLarge { what: "cells", asked, max });
@@ -56,9 +56,25 @@ pub fn crosstab(ctx: &Context<'_>, plan: &Node, rows: Axis, columns: Axis) -> Re
     })
 }
 
+/// Members by the keys of one axis: added up, unless the other axis counts a member several times.
+fn margin(
+    ctx: &Context<'_>,
+    plan: &Node,
+    axis: Axis,
+    other: Axis,
+    place: usize,
+    cells: &[Group],
+) -> Result<Vec<Group>> {
+    if !other.is_single() {
+        return group(ctx, plan, &[axis]);
+    }
+    let mut sums: BTreeMap<i64, u64> = BTreeMap::new();
+    cells.iter().for_each(|(keys, n)| *sums.entry(keys[place]).or_default() += n);
+    Ok(sums.into_iter().map(|(key, n)| (vec![key], n)).collect())
+}
+
 /// Keys of one axis with their members, most first, unknown last.
-fn ranked(ctx: &Context<'_>, plan: &Node, axis: Axis) -> Result<(Vec<i64>, Vec<u64>)> {
-    let mut groups = group(ctx, plan, &[axis])?;
+fn ranked(mut groups: Vec<Group>) -> (Vec<i64>, Vec<u64>) {
     groups.sort_by_key(|(keys, n)| (keys[0] == i64::MIN, std::cmp::Reverse(*n), keys[0]));
-    Ok(groups.into_iter().map(|(keys, n)| (keys[0], n)).unzip())
+    groups.into_iter().map(|(keys, n)| (keys[0], n)).unzip()
 }

@@ -2,6 +2,8 @@
 //! Knows tallies, totals and bins; labels are texts, flags or bin bounds.
 
 use serde::{Deserialize, Serialize};
+use storage::column::Page;
+use storage::ids::PAGE_WORDS;
 use storage::{TagId, TagType, ValueId};
 
 use super::bind::request_fault;
@@ -9,9 +11,11 @@ use super::cell::Cell;
 use super::context::Context;
 use super::count::ratio;
 use super::error::Result;
-use super::number::power_of_ten;
-use super::plan::{Node, any_of};
-use super::totals::{Tally, count, each_value, materialized, tally, totals, value_of_rank};
+use super::gather::{PageMembers, for_each_value};
+use super::number::{Range, power_of_ten};
+use super::plan::{ColumnTest, Node, any_of};
+use super::ranks::values_of_ranks;
+use super::totals::{Tally, count, each_page_of, materialized, tally, totals};
 
 /// Most bins that may be asked for.
 const BINS_MAX: usize = 10_000;
@@ -248,11 +252,9 @@ fn summary(ctx: &Context<'_>, sides: &Sides, tag: TagId, unit: &Unit, sums: &sup
     let Some((low, high)) = sums.bounds else {
         return Ok(Summary { min: Cell::Null, max: Cell::Null, avg: Cell::Null, quartiles: None });
     };
-    let mut quartiles = Vec::with_capacity(3);
-    for quarter in 1..=3 {
-        let rank = (sums.known * quarter).div_ceil(4).max(1) - 1;
-        quartiles.push(value_of_rank(ctx, &sides.audience, tag, rank)?.map_or(Cell::Null, |v| unit.cell(v)));
-    }
+    let ranks = [1, 2, 3].map(|quarter| (sums.known * quarter).div_ceil(4).max(1) - 1);
+    let quartiles = values_of_ranks(ctx, &sides.audience, tag, sums.known, &ranks)?;
+    let quartiles = quartiles.into_iter().map(|value| value.map_or(Cell::Null, |v| unit.cell(v))).collect();
     Ok(Summary {
         min: unit.cell(low),
         max: unit.cell(high),
@@ -362,11 +364,9 @@ fn quantile_edges(
     if n == 0 || n as usize > 1000 {
         return Err(request_fault("bad_bins", "/bins/quantiles", format!("1 to 1000 quantiles, not {n}"), None));
     }
+    let ranks: Vec<u64> = (1..n).map(|at| (known * u64::from(at)).div_ceil(n.into()).max(1) - 1).collect();
     let mut edges = vec![bounds.0];
-    for at in 1..n {
-        let rank = (known * u64::from(at)).div_ceil(n.into()).max(1) - 1;
-        edges.extend(value_of_rank(ctx, &sides.audience, tag, rank)?);
-    }
+    edges.extend(values_of_ranks(ctx, &sides.audience, tag, known, &ranks)?.into_iter().flatten());
     edges.push(bounds.1);
     edges.dedup();
     if edges.len() == 1 {
@@ -375,23 +375,49 @@ fn quantile_edges(
     Ok(edges)
 }
 
+/// Most bins that are counted by marking pages for each; of more, each value looks for its own.
+const MARKED_BINS_MAX: usize = 24;
+
 /// Members between each two edges; the last bin holds its upper edge too.
 fn count_bins(ctx: &Context<'_>, plan: &Node, tag: TagId, edges: &[i64]) -> Result<Vec<u64>> {
     let bins = edges.len().saturating_sub(1);
-    let Some(last) = edges.last().copied() else { return Ok(Vec::new()) };
+    if bins == 0 {
+        return Ok(Vec::new());
+    }
+    let ranges: Vec<Range> = (0..bins)
+        .map(|at| Range { low: edges[at], high: if at + 1 == bins { edges[bins] } else { edges[at + 1] - 1 } })
+        .collect();
     ctx.fold_stripes(
         || vec![0u64; bins],
         |counts, stripe| {
-            each_value(ctx, plan, tag, stripe, |value| {
-                if value >= edges[0] && value <= last {
-                    let at = edges.partition_point(|edge| *edge <= value) - 1;
-                    counts[at.min(bins - 1)] += 1;
-                }
-            })
+            each_page_of(ctx, plan, tag, stripe, |page, members| count_page_bins(page, members, &ranges, counts))
         },
         |mut a, b| {
             a.iter_mut().zip(b).for_each(|(a, b)| *a += b);
             a
         },
     )
+}
+
+fn count_page_bins(page: &Page<'_>, members: PageMembers<'_>, ranges: &[Range], counts: &mut [u64]) {
+    let high = page.base.wrapping_add(page.max_code as i64).wrapping_sub(1);
+    let (from, to) =
+        (ranges.partition_point(|range| range.high < page.base), ranges.partition_point(|range| range.low <= high));
+    if page.max_code == 0 || from >= to {
+        return;
+    }
+    if matches!(members, PageMembers::Bits(_)) && to - from <= MARKED_BINS_MAX {
+        let mut marks = [0; PAGE_WORDS];
+        for (range, count) in ranges[from..to].iter().zip(&mut counts[from..to]) {
+            ColumnTest::Range(*range).mark(page, &mut marks);
+            *count += u64::from(members.count_marked(&marks));
+        }
+        return;
+    }
+    for_each_value(page, members, |value| {
+        let at = ranges.partition_point(|range| range.high < value);
+        if at < ranges.len() && ranges[at].low <= value {
+            counts[at] += 1;
+        }
+    });
 }

@@ -18,7 +18,7 @@ use super::totals::count;
 /// One step of a plan.
 #[derive(Debug, Clone, Serialize)]
 pub struct Step {
-    /// What is done: `and`, `or`, `not`, `bitmap`, `ids`, `column`, `lists`, `bucket`, `everyone`, `nobody`.
+    /// What is done: `and`, `or`, `not`, `shared` (found once for several places), `bitmap`, `ids`, `values`, `column`, `lists`, `bucket`, `everyone`, `nobody`.
     pub step: &'static str,
     /// Of what.
     #[serde(skip_serializing_if = "String::is_empty")]
@@ -44,6 +44,7 @@ pub fn explain(ctx: &Context<'_>, plan: &Node) -> Result<Step> {
     let children = match plan {
         Node::And(nodes) | Node::Or(nodes) => nodes.iter().map(|n| explain(ctx, n)).collect::<Result<Vec<_>>>()?,
         Node::Not(node) => vec![explain(ctx, node)?],
+        Node::Shared(_, node) => vec![explain(ctx, node)?],
         _ => Vec::new(),
     };
     let start = Instant::now();
@@ -55,6 +56,7 @@ pub fn explain(ctx: &Context<'_>, plan: &Node) -> Result<Step> {
         Node::And(_) => ("and", String::new(), 0),
         Node::Or(_) => ("or", String::new(), 0),
         Node::Not(_) => ("not", String::new(), 0),
+        Node::Shared(number, _) => ("shared", format!("{}", number + 1), 0),
         Node::Leaf(leaf) => describe(ctx.view, leaf)?,
     };
     let bytes = own_bytes + children.iter().map(|c| c.bytes).sum::<u64>();
@@ -104,6 +106,15 @@ fn describe(view: &View, leaf: &Leaf) -> Result<(&'static str, String, u64)> {
             ("bitmap", of, bitmap_bytes(view, *field, *value)?)
         }
         LeafKind::Ids(set) => ("ids", format!("{} OneIDs", set.count()), set.count() * 2),
+        LeafKind::Values { tag, values, .. } => {
+            let bytes = view.tag(*tag).bytes();
+            let mut of_bitmaps = 0;
+            for value in values.iter().filter(|value| storage::field::Field::is_indexed(**value)) {
+                of_bitmaps += bitmap_bytes(view, FieldId::Tag(*tag), *value)?;
+            }
+            let of = format!("{} in {} values", schema.tags[tag.0 as usize].name, values.len());
+            ("values", of, of_bitmaps.min(bytes.forward_disk + bytes.memory))
+        }
         LeafKind::Column { tag, test } => {
             let declared = &schema.tags[tag.0 as usize];
             let bytes = view.tag(*tag).bytes();
@@ -118,7 +129,7 @@ fn describe(view: &View, leaf: &Leaf) -> Result<(&'static str, String, u64)> {
             let of = format!("{} in {} values", schema.tags[tag.0 as usize].name, values.len());
             ("lists", of, bytes.forward_disk + bytes.memory)
         }
-        LeafKind::Bucket { of, range, .. } => ("bucket", format!("{} to {} of {of}", range.low, range.high), 0),
+        LeafKind::Bucket { of, low, high, .. } => ("bucket", format!("{low} to {high} of {of}"), 0),
     })
 }
 

@@ -5,55 +5,110 @@ use storage::column::{Codes, ColumnView, Page};
 use storage::ids::{CHUNK_PAGES, PAGE_PROFILES, PAGE_WORDS};
 
 use super::exec::ChunkSet;
+use super::kernels::{self, PageBits};
 
 const PAGE: u16 = PAGE_PROFILES as u16;
 
-/// Calls `each` with the id in the chunk, the page and the code of every member, ascending by id.
+/// The members of one page.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum PageMembers<'a> {
+    /// A bit for each place of the page.
+    Bits(&'a PageBits),
+    /// Sorted ids of the chunk, all of them of this page; few.
+    Ids(&'a [u16]),
+}
+
+impl PageMembers<'_> {
+    /// Those of them that are marked.
+    pub(crate) fn count_marked(self, marks: &PageBits) -> u32 {
+        match self {
+            PageMembers::Bits(bits) => kernels::and_count_page(bits, marks),
+            PageMembers::Ids(ids) => ids.iter().map(|low| (marks[slot(*low) / 64] >> (low % 64) & 1) as u32).sum(),
+        }
+    }
+
+    /// Calls `each` with the place in the page of every member.
+    #[inline(always)]
+    pub(crate) fn for_each_slot(self, mut each: impl FnMut(usize)) {
+        match self {
+            PageMembers::Bits(bits) => Slots::of(bits).for_each(|slot| each(usize::from(slot))),
+            PageMembers::Ids(ids) => ids.iter().for_each(|low| each(slot(*low))),
+        }
+    }
+}
+
+fn slot(low: u16) -> usize {
+    usize::from(low % PAGE)
+}
+
+/// Calls `each` with every page of a chunk that has members, and with them.
 #[inline(always)]
-pub(crate) fn for_each_code(
-    column: &ColumnView<'_>,
+pub(crate) fn each_page<'a>(
+    column: &ColumnView<'a>,
     chunk: usize,
     set: &ChunkSet,
-    mut each: impl FnMut(u16, &Page<'_>, u64),
+    mut each: impl FnMut(&Page<'a>, PageMembers<'_>),
 ) {
     match set {
         ChunkSet::Ids(ids) => {
             for group in ids.chunk_by(|a, b| a / PAGE == b / PAGE) {
                 let page = column.page(chunk * CHUNK_PAGES + usize::from(group[0] / PAGE));
-                let slots = group.iter().map(|low| (*low, usize::from(low % PAGE)));
-                in_page(&page, slots, &mut each);
+                each(&page, PageMembers::Ids(group));
             }
         }
         ChunkSet::Bits(bits) => {
             for (at, words) in bits.as_chunks::<PAGE_WORDS>().0.iter().enumerate() {
-                let page = column.page(chunk * CHUNK_PAGES + at);
-                let first = at as u16 * PAGE;
-                in_page(&page, Slots::of(words).map(|slot| (first + slot, usize::from(slot))), &mut each);
+                if words.iter().any(|word| *word != 0) {
+                    each(&column.page(chunk * CHUNK_PAGES + at), PageMembers::Bits(words));
+                }
             }
         }
     }
 }
 
-/// Calls `each` with every known value of the members.
+/// Calls `each` with the code of every member of a page; the width of the codes is looked at once.
 #[inline(always)]
-pub(crate) fn for_each_value(column: &ColumnView<'_>, chunk: usize, set: &ChunkSet, mut each: impl FnMut(u16, i64)) {
-    for_each_code(column, chunk, set, |low, page, code| {
+pub(crate) fn for_each_code(page: &Page<'_>, members: PageMembers<'_>, mut each: impl FnMut(u64)) {
+    match page.codes {
+        Codes::Constant(code) => members.for_each_slot(|_| each(code)),
+        Codes::U8(codes) => members.for_each_slot(|slot| each(codes[slot].into())),
+        Codes::U16(codes) => members.for_each_slot(|slot| each(codes[slot].into())),
+        Codes::U32(codes) => members.for_each_slot(|slot| each(codes[slot].into())),
+        Codes::U64(codes) => members.for_each_slot(|slot| each(codes[slot])),
+    }
+}
+
+/// Calls `each` with every known value of the members of a page.
+#[inline(always)]
+pub(crate) fn for_each_value(page: &Page<'_>, members: PageMembers<'_>, mut each: impl FnMut(i64)) {
+    for_each_code(page, members, |code| {
         if let Some(value) = page.value_of(code) {
-            each(low, value);
+            each(value);
         }
     });
 }
 
-/// The width of the codes is looked at once a page, not once an id.
+/// Keeps the ids whose code passes; the width of the codes is looked at once a page.
 #[inline(always)]
-fn in_page(page: &Page<'_>, slots: impl Iterator<Item = (u16, usize)>, each: &mut impl FnMut(u16, &Page<'_>, u64)) {
-    match page.codes {
-        Codes::Constant(code) => slots.for_each(|(low, _)| each(low, page, code)),
-        Codes::U8(codes) => slots.for_each(|(low, slot)| each(low, page, codes[slot].into())),
-        Codes::U16(codes) => slots.for_each(|(low, slot)| each(low, page, codes[slot].into())),
-        Codes::U32(codes) => slots.for_each(|(low, slot)| each(low, page, codes[slot].into())),
-        Codes::U64(codes) => slots.for_each(|(low, slot)| each(low, page, codes[slot])),
+pub(crate) fn retain_by_code(
+    column: &ColumnView<'_>,
+    chunk: usize,
+    ids: &mut Vec<u16>,
+    mut passes: impl FnMut(&Page<'_>, u64) -> bool,
+) {
+    let (mut from, mut kept) = (0, 0);
+    while from < ids.len() {
+        let page_number = ids[from] / PAGE;
+        let to = from + ids[from..].partition_point(|low| low / PAGE == page_number);
+        let page = column.page(chunk * CHUNK_PAGES + usize::from(page_number));
+        for at in from..to {
+            let low = ids[at];
+            ids[kept] = low;
+            kept = usize::wrapping_add(kept, passes(&page, page.code(usize::from(low % PAGE))).into());
+        }
+        from = to;
     }
+    ids.truncate(kept);
 }
 
 /// Slots that are set in the words of a page.

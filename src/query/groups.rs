@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 
-use storage::field::{FALSE, TRUE};
+use storage::field::{FALSE, FieldStripe, TRUE};
 use storage::ids::STRIPE_CHUNKS;
 use storage::{TagId, TagType, ValueId};
 
@@ -13,8 +13,10 @@ use super::cell::Cell;
 use super::context::Context;
 use super::error::{Error, Result};
 use super::exec::{ChunkSet, Scratch, Stripe};
-use super::gather::for_each_code;
-use super::plan::{ColumnTest, LeafKind, Node, any_of};
+use super::gather::{each_page, for_each_code};
+use super::number::Range;
+use super::plan::{ColumnTest, Node, any_of, column_test};
+use super::totals::{count, tally};
 
 /// Key of the unknown group.
 const UNKNOWN: i64 = i64::MIN;
@@ -41,6 +43,11 @@ impl Axis {
             TagType::Category | TagType::Set => Some(ctx.view.tag(self.tag).values().count() as usize + 1),
             _ => None,
         }
+    }
+
+    /// Whether everyone has at most one value.
+    pub(crate) fn is_single(&self) -> bool {
+        self.tag_type != TagType::Set
     }
 
     /// The label of a key.
@@ -73,10 +80,7 @@ impl Axis {
             TagType::Flag => Node::bitmap(ctx.view, field, if key == 1 { TRUE } else { FALSE }),
             TagType::Category => any_of(ctx.view, self.tag, false, &[ValueId(key as u32)]),
             TagType::Set => any_of(ctx.view, self.tag, true, &[ValueId(key as u32)]),
-            _ => {
-                let test = ColumnTest::Any(vec![key]);
-                Ok(Node::leaf(LeafKind::Column { tag: self.tag, test }, ctx.everyone()))
-            }
+            _ => column_test(ctx.view, self.tag, ColumnTest::Range(Range { low: key, high: key })),
         }
     }
 }
@@ -106,25 +110,82 @@ impl Keys {
 pub fn group(ctx: &Context<'_>, plan: &Node, axes: &[Axis]) -> Result<Vec<Group>> {
     let dense: Option<Vec<usize>> = axes.iter().map(|axis| axis.dense(ctx)).collect();
     let dense = dense.filter(|sizes| sizes.iter().product::<usize>() <= DENSE_CELLS_MAX);
-    let mut groups = match dense {
-        Some(sizes) => {
-            let cells = sizes.iter().product::<usize>();
-            let width = *sizes.last().unwrap_or(&1);
-            let index = |keys: &[i64]| keys.iter().fold(0, |at, key| at * width + dense_key(*key));
-            let counts =
-                fold(ctx, plan, axes, || vec![0u64; cells], |counts, keys| counts[index(keys)] += 1, add_tables)?;
-            let keys_of = |at: usize| match axes.len() {
-                1 => vec![sparse_key(at)],
-                _ => vec![sparse_key(at / width), sparse_key(at % width)],
-            };
-            let taken = counts.into_iter().enumerate().filter(|(_, n)| *n > 0);
-            taken.map(|(at, n)| (keys_of(at), n)).collect()
-        }
-        None => group_sparse(ctx, plan, axes)?,
+    let mut groups = match (axes, dense) {
+        ([axis], Some(_)) => group_one(ctx, plan, *axis)?,
+        (_, Some(sizes)) => group_dense(ctx, plan, axes, &sizes)?,
+        (_, None) => group_sparse(ctx, plan, axes)?,
     };
     check_size(ctx, groups.len())?;
     groups.sort_unstable();
     Ok(groups)
+}
+
+/// By one tag of numbered values: its tally, and who is left.
+fn group_one(ctx: &Context<'_>, plan: &Node, axis: Axis) -> Result<Vec<Group>> {
+    let tally = tally(ctx, plan, axis.tag)?;
+    let unknown = count(ctx, plan)? - tally.known;
+    let known = (0i64..).zip(tally.counts).map(|(key, n)| (vec![key], n));
+    Ok(known.chain([(vec![UNKNOWN], unknown)]).filter(|(_, n)| *n > 0).collect())
+}
+
+/// By tags of numbered values, in a table.
+fn group_dense(ctx: &Context<'_>, plan: &Node, axes: &[Axis], sizes: &[usize]) -> Result<Vec<Group>> {
+    let cells = sizes.iter().product::<usize>();
+    let width = *sizes.last().unwrap_or(&1);
+    let counts = if let [one, two] = axes
+        && one.is_single()
+        && two.is_single()
+    {
+        group_pairs(ctx, plan, [*one, *two], cells, width)?
+    } else {
+        let index = |keys: &[i64]| keys.iter().fold(0, |at, key| at * width + dense_key(*key));
+        fold(ctx, plan, axes, || vec![0u64; cells], |counts, keys| counts[index(keys)] += 1, add_tables)?
+    };
+    let keys_of = |at: usize| match axes.len() {
+        1 => vec![sparse_key(at)],
+        _ => vec![sparse_key(at / width), sparse_key(at % width)],
+    };
+    let taken = counts.into_iter().enumerate().filter(|(_, n)| *n > 0);
+    Ok(taken.map(|(at, n)| (keys_of(at), n)).collect())
+}
+
+/// By two tags of which everyone has at most one value each: codes side by side.
+fn group_pairs(ctx: &Context<'_>, plan: &Node, axes: [Axis; 2], cells: usize, width: usize) -> Result<Vec<u64>> {
+    ctx.fold_stripes(
+        || vec![0u64; cells],
+        |counts, stripe| {
+            let run = Stripe::open(ctx.view, plan, stripe)?;
+            if run.is_empty() {
+                return Ok(());
+            }
+            let [one, two] = axes.map(|axis| ctx.view.tag(axis.tag).stripe(stripe));
+            let (mut ones, mut twos, mut scratch) = (Vec::new(), Vec::new(), Scratch::default());
+            for chunk in 0..STRIPE_CHUNKS {
+                let Some(set) = run.chunk(chunk, &mut scratch) else { continue };
+                codes_of_chunk(one, chunk, &set, &mut ones)?;
+                codes_of_chunk(two, chunk, &set, &mut twos)?;
+                ones.iter().zip(&twos).for_each(|(a, b)| counts[*a as usize * width + *b as usize] += 1);
+                scratch.recycle(set);
+            }
+            Ok(())
+        },
+        add_tables,
+    )
+}
+
+/// A code for each member of a chunk: 0 is unknown, 1 the first value; of a flag 1 is false and 2 true.
+fn codes_of_chunk(part: &FieldStripe, chunk: usize, set: &ChunkSet, codes: &mut Vec<u32>) -> Result<()> {
+    codes.clear();
+    if part.has_column() {
+        each_page(&part.column()?, chunk, set, |page, members| {
+            for_each_code(page, members, |code| codes.push(code as u32));
+        });
+        return Ok(());
+    }
+    let bitmaps = part.bitmaps()?;
+    let (no, yes) = (bitmaps.value(FALSE).containers[chunk], bitmaps.value(TRUE).containers[chunk]);
+    set.for_each(|low| codes.push(if yes.contains(low) { 2 } else { u32::from(no.contains(low)) }));
+    Ok(())
 }
 
 fn group_sparse(ctx: &Context<'_>, plan: &Node, axes: &[Axis]) -> Result<Vec<Group>> {
@@ -238,7 +299,9 @@ fn keys_of_chunk(ctx: &Context<'_>, axis: Axis, stripe: usize, chunk: usize, set
         }
         TagType::Category | TagType::Number { .. } | TagType::Date => {
             let column = part.column()?;
-            for_each_code(&column, chunk, set, |_, page, code| keys.keys.push(page.value_of(code).unwrap_or(UNKNOWN)));
+            each_page(&column, chunk, set, |page, members| {
+                for_each_code(page, members, |code| keys.keys.push(page.value_of(code).unwrap_or(UNKNOWN)));
+            });
         }
     }
     Ok(keys)

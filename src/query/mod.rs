@@ -3,12 +3,13 @@
 //!
 //! ```text
 //!   AST → bind (names, types, dates) → plan (sets over leaves) → exec (stripe by stripe, fused) → merge
-//!                                                   kernels · gather · totals · groups
+//!                                                   kernels · gather · totals · ranks · groups
 //!   count · distribution · crosstab · people · select · explain
 //! ```
 
 pub mod context;
 pub mod error;
+pub mod threads;
 
 pub mod bind;
 mod like;
@@ -18,7 +19,8 @@ pub mod plan;
 mod exec;
 mod gather;
 pub mod groups;
-mod kernels;
+pub mod kernels;
+pub mod ranks;
 pub mod totals;
 
 pub mod cell;
@@ -33,3 +35,4 @@ pub use bind::{Binder, Column, Warning};
 pub use context::{Budget, Context, Limits};
 pub use error::{Error, Result};
 pub use plan::Node;
+pub use threads::Threads;

@@ -19,7 +19,8 @@ use super::groups::{Axis, group};
 use super::number::{Fraction, Range};
 use super::people::{Listing, list};
 use super::plan::Node;
-use super::totals::{count, quantile, tally, totals};
+use super::ranks::quantile;
+use super::totals::{count, tally, totals};
 
 /// Rows that a list without LIMIT gives at most; the members call streams any number.
 pub const ROWS_MAX: u64 = 1_000_000;

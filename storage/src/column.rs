@@ -53,6 +53,7 @@ impl Page<'_> {
     pub const UNKNOWN: Page<'static> = Page { base: 0, max_code: 0, codes: Codes::Constant(0) };
 
     /// Code at a place.
+    #[inline]
     pub fn code(&self, slot: usize) -> u64 {
         match self.codes {
             Codes::Constant(code) => code,
@@ -64,11 +65,13 @@ impl Page<'_> {
     }
 
     /// Value at a place; `None` is unknown.
+    #[inline]
     pub fn value(&self, slot: usize) -> Option<i64> {
         self.value_of(self.code(slot))
     }
 
     /// Value that a code stands for.
+    #[inline]
     pub fn value_of(&self, code: u64) -> Option<i64> {
         (code > 0).then(|| self.base.wrapping_add(code as i64 - 1))
     }
@@ -189,11 +192,13 @@ impl StripeColumn {
 
 impl<'a> ColumnView<'a> {
     /// Pages that may hold something known.
+    #[inline]
     pub fn page_count(&self) -> usize {
         self.entries.len().max(self.owned.len())
     }
 
     /// A page of the stripe; beyond the last, everyone is unknown.
+    #[inline]
     pub fn page(&self, page: usize) -> Page<'a> {
         if let Some(Some(owned)) = self.owned.get(page) {
             return owned.as_page();
@@ -202,11 +207,13 @@ impl<'a> ColumnView<'a> {
     }
 
     /// Code of a place in the stripe.
+    #[inline]
     pub fn code(&self, in_stripe: u32) -> u64 {
         self.page((in_stripe / PAGE_PROFILES) as usize).code((in_stripe % PAGE_PROFILES) as usize)
     }
 
     /// Value of a place in the stripe; `None` is unknown.
+    #[inline]
     pub fn value(&self, in_stripe: u32) -> Option<i64> {
         self.page((in_stripe / PAGE_PROFILES) as usize).value((in_stripe % PAGE_PROFILES) as usize)
     }
@@ -238,6 +245,7 @@ impl OwnedPage {
         OwnedPage { base, max_code, codes: OwnedCodes::of_width(width_for(max_code), &code_at) }
     }
 
+    #[inline]
     fn as_page(&self) -> Page<'_> {
         let codes = match &self.codes {
             OwnedCodes::U8(codes) => Codes::U8(codes),
@@ -337,6 +345,7 @@ impl OwnedCodes {
     }
 }
 
+#[inline]
 fn mapped_page<'a>(entry: &[u64; 3], codes: &'a [u8]) -> Option<Page<'a>> {
     let [base, max_code, at_and_width] = *entry;
     let (at, width) = ((at_and_width as u32) as usize * PART_ALIGN, (at_and_width >> 32) as usize);

@@ -39,6 +39,7 @@ pub enum Container {
 
 impl<'a> ContainerRef<'a> {
     /// Number of ids.
+    #[inline]
     pub fn cardinality(self) -> u32 {
         match self {
             ContainerRef::Empty => 0,
@@ -48,6 +49,7 @@ impl<'a> ContainerRef<'a> {
     }
 
     /// Whether `low` is in it. Array and runs: a binary search.
+    #[inline]
     pub fn contains(self, low: u16) -> bool {
         match self {
             ContainerRef::Empty => false,
@@ -184,11 +186,13 @@ fn merged(ids: &[u16], edits: &[Edit]) -> Vec<u16> {
 }
 
 /// Whether `low` is set.
+#[inline]
 pub fn bit(bits: &Bits, low: u16) -> bool {
     bits[usize::from(low >> 6)] >> (low & 63) & 1 == 1
 }
 
 /// Sets `low`.
+#[inline]
 pub fn set_bit(bits: &mut Bits, low: u16) {
     bits[usize::from(low >> 6)] |= 1 << (low & 63);
 }

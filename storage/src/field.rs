@@ -107,6 +107,11 @@ impl FieldStripe {
         self.bitmaps.open()
     }
 
+    /// Whether it has a column, as categories, numbers and dates do.
+    pub fn has_column(&self) -> bool {
+        matches!(self.forward, Forward::Column(_))
+    }
+
     /// Its column, verified; of a field without one, a column of unknowns.
     ///
     /// # Errors

@@ -44,16 +44,19 @@ const _: () = assert!(STRIPE_CHUNKS <= 16, "a stripe's chunks are named by the b
 pub const KNOWN: ValueId = ValueId(u32::MAX);
 
 /// Stripe that a OneID falls into.
+#[inline]
 pub fn stripe_of(one_id: u32) -> usize {
     (one_id / STRIPE_PROFILES) as usize
 }
 
 /// Stripes needed for `profiles` OneIDs.
+#[inline]
 pub fn stripes_for(profiles: u32) -> usize {
     profiles.div_ceil(STRIPE_PROFILES) as usize
 }
 
 /// Place of a OneID in its stripe.
+#[inline]
 pub fn in_stripe(one_id: u32) -> u32 {
     one_id % STRIPE_PROFILES
 }

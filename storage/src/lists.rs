@@ -47,6 +47,7 @@ impl<'a> List<'a> {
     pub const EMPTY: List<'static> = List::U8(&[]);
 
     /// Number of values.
+    #[inline]
     pub fn len(self) -> usize {
         match self {
             List::U8(codes) => codes.len(),
@@ -61,6 +62,7 @@ impl<'a> List<'a> {
     }
 
     /// Calls `each` with every code.
+    #[inline]
     pub fn for_each(self, mut each: impl FnMut(u32)) {
         match self {
             List::U8(codes) => codes.iter().for_each(|c| each((*c).into())),
@@ -85,6 +87,7 @@ impl<'a> List<'a> {
         }
     }
 
+    #[inline]
     fn slice(self, start: usize, end: usize) -> Option<List<'a>> {
         Some(match self {
             List::U8(codes) => List::U8(codes.get(start..end)?),
@@ -175,6 +178,7 @@ impl StripeLists {
 
 impl<'a> ListsView<'a> {
     /// Codes of a place in the stripe.
+    #[inline]
     pub fn list(&self, in_stripe: u32) -> List<'a> {
         let (page, slot) = ((in_stripe / PAGE_PROFILES) as usize, (in_stripe % PAGE_PROFILES) as usize);
         if let Some(Some(owned)) = self.owned.get(page) {
@@ -207,6 +211,7 @@ fn put_page(page: &VarPage<u32>, payload: &mut Vec<u8>) -> [u32; 4] {
     [at, ends_width as u32, code_width as u32, page.items().len() as u32]
 }
 
+#[inline]
 fn mapped_list<'a>(entry: &[u32; 4], payload: &'a [u8], slot: usize) -> Option<List<'a>> {
     let [at, ends_width, code_width, items] = entry.map(|word| word as usize);
     let ends_bytes = payload.get(at * 8..at * 8 + ends_width * PAGE)?;

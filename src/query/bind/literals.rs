@@ -11,7 +11,7 @@ use super::{Binder, Column, day_number, example, kind_of, quantile_fraction};
 use crate::query::error::{Error, Result};
 use crate::query::number::{Fraction, Range, power_of_ten};
 use crate::query::plan::Node;
-use crate::query::{select, totals};
+use crate::query::{ranks, select, totals};
 
 impl Binder<'_> {
     pub(super) fn month_day(&self, literal: &Literal) -> Result<u16> {
@@ -168,7 +168,7 @@ impl Binder<'_> {
             }
             Aggregate::Quantile(name, q) => {
                 let (tag, tag_type) = self.measure(name, "quantile")?;
-                scaled(totals::quantile(self.ctx, plan, tag, quantile_fraction(*q))?, tag_type)
+                scaled(ranks::quantile(self.ctx, plan, tag, quantile_fraction(*q))?, tag_type)
             }
         })
     }

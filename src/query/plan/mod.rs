@@ -2,29 +2,38 @@
 //! Knows fields, values and ranges; knows no names, no text and no thread.
 //!
 //! ```text
-//!   Node ── Everyone · Nobody · And · Or · Not · Leaf
+//!   Node ── Everyone · Nobody · And · Or · Not · Leaf · Shared (what stands in several places)
 //!   Leaf ── Bitmap   (field, value)          containers
 //!           Ids      (a set of OneIDs)       containers
+//!           Values   (category, values)      column or containers, chosen chunk by chunk
 //!           Column   (tag, test)             codes, a page at a time or one by one
 //!           Lists    (tag, values)           forward lists of a set, for values without bitmaps
-//!           Bucket   (salted hash)           one by one
+//!           Bucket   (salted hash)           computed
 //! ```
 //! Every leaf denotes a subset of the live profiles, so `Not` is live minus the rest.
+
+mod share;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use roaring::RoaringBitmap;
+use storage::column::Page;
 use storage::container::{Container, ContainerRef};
 use storage::field::{Field, FieldId};
-use storage::ids::{CHUNK_PROFILES, KNOWN, STRIPE_CHUNKS};
+use storage::ids::{CHUNK_PROFILES, CHUNK_WORDS, KNOWN, PAGE_WORDS, STRIPE_CHUNKS, STRIPE_PAGES};
 use storage::{TagId, ValueId, View};
 
 use super::error::Result;
+use super::kernels::{self, CodeSet};
 use super::number::Range;
+pub use share::share;
+
+/// Most values of which a leaf keeps the bitmaps beside the column.
+const VALUES_WITH_BITMAPS_MAX: usize = 256;
 
 /// A set of live profiles.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Node {
     /// All live profiles.
     Everyone,
@@ -38,19 +47,21 @@ pub enum Node {
     Not(Box<Node>),
     /// A leaf.
     Leaf(Arc<Leaf>),
+    /// What stands in several places: found once a chunk, under its number.
+    Shared(usize, Arc<Node>),
 }
 
 /// A leaf: what is looked up, and about how many it holds.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub struct Leaf {
     /// What is looked up.
     pub kind: LeafKind,
-    /// How many profiles it holds, exactly for bitmaps and ids, else at most.
+    /// How many profiles it holds: exactly where headers say it, else as a sample of pages has it.
     pub estimate: u64,
 }
 
 /// What a leaf looks up.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub enum LeafKind {
     /// The bitmap of a value.
     Bitmap {
@@ -61,7 +72,20 @@ pub enum LeafKind {
     },
     /// A set of OneIDs, all of them live.
     Ids(IdSet),
-    /// A test on the column of a category, number or date.
+    /// Any of several values of a category.
+    Values {
+        /// Which tag.
+        tag: TagId,
+        /// Sorted.
+        values: Vec<ValueId>,
+        /// The same, for look-ups.
+        set: CodeSet,
+        /// Whether each of them has a bitmap, and they are few enough to look at those.
+        is_indexed: bool,
+        /// Whether the estimate is exact.
+        is_exact: bool,
+    },
+    /// A test on the column of a number or date.
     Column {
         /// Which tag.
         tag: TagId,
@@ -75,71 +99,39 @@ pub enum LeafKind {
         /// Sorted.
         values: Vec<u32>,
     },
-    /// Salted hash of the OneID, modulo `of`, in a range.
+    /// Salted hash of the OneID, scaled to `of` buckets, in a range.
     Bucket {
         /// From the salt.
         seed: u64,
         /// Number of buckets.
         of: u32,
-        /// Which of them.
-        range: Range,
+        /// The least of them.
+        low: u32,
+        /// The greatest.
+        high: u32,
     },
 }
 
 /// Which values of a column.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub enum ColumnTest {
     /// From one to another.
     Range(Range),
     /// Any of these, sorted.
     Any(Vec<i64>),
-    /// Any of these values of a category, or days: a bit a value.
-    Values(ValueBits),
-}
-
-/// A set of values that lie close together: a bit for each, from the first on.
-#[derive(Debug)]
-pub struct ValueBits {
-    first: i64,
-    bits: Vec<u64>,
-}
-
-impl ValueBits {
-    /// Those of `first..=last` for which `holds`.
-    fn new(first: i64, last: i64, holds: impl Fn(i64) -> bool) -> ValueBits {
-        let mut bits = vec![0u64; ((last - first) / 64 + 1).max(0) as usize];
-        for value in (first..=last).filter(|value| holds(*value)) {
-            bits[((value - first) / 64) as usize] |= 1 << ((value - first) % 64);
-        }
-        ValueBits { first, bits }
-    }
-
-    /// The days of `first..=last` whose month × 100 + day lies in any of some ranges, both ends included.
-    pub fn of_month_days(first: i64, last: i64, ranges: &[(u16, u16)]) -> ValueBits {
-        ValueBits::new(first, last, |day| {
-            let month_day = month_day_of(day);
-            ranges.iter().any(|(low, high)| (*low..=*high).contains(&month_day))
-        })
-    }
-
-    /// Whether a value is in it.
-    #[inline]
-    pub fn contains(&self, value: i64) -> bool {
-        let at = value.wrapping_sub(self.first) as u64;
-        self.bits.get((at / 64) as usize).is_some_and(|word| word >> (at % 64) & 1 == 1)
-    }
-
-    /// How many.
-    pub fn count(&self) -> u32 {
-        self.bits.iter().map(|word| word.count_ones()).sum()
-    }
-
-    fn bounds(&self) -> (i64, i64) {
-        (self.first, self.first + self.bits.len() as i64 * 64 - 1)
-    }
+    /// Any of these, which lie close together.
+    Values(CodeSet),
 }
 
 impl ColumnTest {
+    /// The days of `first..=last` whose month × 100 + day lies in any of some ranges, both ends included.
+    pub fn of_month_days(first: i64, last: i64, ranges: &[(u16, u16)]) -> ColumnTest {
+        ColumnTest::Values(CodeSet::new(first, last, |day| {
+            let month_day = month_day_of(day);
+            ranges.iter().any(|(low, high)| (*low..=*high).contains(&month_day))
+        }))
+    }
+
     /// Whether a known value passes.
     pub fn passes(&self, value: i64) -> bool {
         match self {
@@ -157,6 +149,25 @@ impl ColumnTest {
             ColumnTest::Values(values) => Some(values.bounds()),
         }
     }
+
+    /// Marks the ids of a page whose value passes.
+    pub(crate) fn mark(&self, page: &Page<'_>, out: &mut kernels::PageBits) {
+        let Some((low, high)) = self.code_range(page) else { return out.fill(0) };
+        match self {
+            ColumnTest::Range(_) => kernels::range(page, low, high, out),
+            ColumnTest::Values(set) => kernels::lookup(page, set, out),
+            ColumnTest::Any(values) => kernels::code_set(page, values, out),
+        }
+    }
+
+    /// Codes of a page that can pass, as a range; `None` where none can.
+    pub(crate) fn code_range(&self, page: &Page<'_>) -> Option<(u64, u64)> {
+        let bounds = self.bounds()?;
+        let low = i128::from(bounds.0) - i128::from(page.base) + 1;
+        let high = i128::from(bounds.1) - i128::from(page.base) + 1;
+        let (low, high) = (low.max(1), high.min(page.max_code.into()));
+        (low <= high).then_some((low as u64, high as u64))
+    }
 }
 
 /// Month × 100 + day of a day since 1970-01-01.
@@ -173,7 +184,7 @@ fn month_day_of(day: i64) -> u16 {
 }
 
 /// A set of OneIDs as containers by chunk.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq)]
 pub struct IdSet {
     chunks: BTreeMap<u32, Container>,
     count: u64,
@@ -210,6 +221,38 @@ impl IdSet {
         let chunks: BTreeMap<u32, Container> = chunks.into_iter().collect();
         let count = chunks.values().map(|c| u64::from(c.as_ref().cardinality())).sum();
         IdSet { chunks, count }
+    }
+
+    /// All from one OneID to another.
+    pub fn of_range(low: u32, high: u32) -> IdSet {
+        let chunks = low / CHUNK_PROFILES..=high / CHUNK_PROFILES;
+        IdSet::from_chunks(chunks.map(|chunk| {
+            let first = chunk * CHUNK_PROFILES;
+            let (from, to) = (low.max(first) - first, high.min(first | (CHUNK_PROFILES - 1)) - first);
+            let run = [[from as u16, (to - from) as u16]];
+            (chunk, ContainerRef::Runs(&run, to - from + 1).to_container())
+        }))
+    }
+
+    /// Those that live: what is handed in from outside is cut down to them, for every leaf is a subset of them.
+    ///
+    /// # Errors
+    /// Damage of the store.
+    pub fn among_live(self, view: &View) -> Result<IdSet> {
+        let mut live_chunks = Vec::with_capacity(self.chunks.len());
+        for (chunk, container) in self.chunks {
+            let live = view.live().stripe(chunk as usize / STRIPE_CHUNKS).bitmaps()?.value(KNOWN);
+            let live = live.containers[chunk as usize % STRIPE_CHUNKS];
+            let (mut ids, mut lives) = (Box::new([0; CHUNK_WORDS]), Box::new([0; CHUNK_WORDS]));
+            kernels::fill(container.as_ref(), &mut ids);
+            kernels::fill(live, &mut lives);
+            kernels::and_assign(&mut ids, &lives);
+            let count = kernels::count(&ids);
+            if count > 0 {
+                live_chunks.push((chunk, ContainerRef::Bits(&ids, count).to_container()));
+            }
+        }
+        Ok(IdSet::from_chunks(live_chunks))
     }
 
     /// From a Roaring bitmap.
@@ -308,18 +351,20 @@ impl Node {
         }
     }
 
-    /// At most how many profiles it holds, of `everyone`.
+    /// About how many profiles it holds, of `everyone`: as if the parts of an AND or OR had nothing to do with each other.
     pub fn estimate(&self, everyone: u64) -> u64 {
+        (self.share(everyone as f64) * everyone as f64).round() as u64
+    }
+
+    fn share(&self, everyone: f64) -> f64 {
         match self {
-            Node::Everyone => everyone,
-            Node::Nobody => 0,
-            Node::And(nodes) => nodes.iter().map(|n| n.estimate(everyone)).min().unwrap_or(everyone),
-            Node::Or(nodes) => nodes.iter().map(|n| n.estimate(everyone)).sum::<u64>().min(everyone),
-            Node::Not(node) => match &**node {
-                Node::Leaf(leaf) if leaf.is_exact() => everyone.saturating_sub(leaf.estimate),
-                _ => everyone,
-            },
-            Node::Leaf(leaf) => leaf.estimate.min(everyone),
+            Node::Everyone => 1.0,
+            Node::Nobody => 0.0,
+            Node::And(nodes) => nodes.iter().map(|n| n.share(everyone)).product(),
+            Node::Or(nodes) => 1.0 - nodes.iter().map(|n| 1.0 - n.share(everyone)).product::<f64>(),
+            Node::Not(node) => 1.0 - node.share(everyone),
+            Node::Leaf(leaf) => (leaf.estimate as f64 / everyone.max(1.0)).min(1.0),
+            Node::Shared(_, node) => node.share(everyone),
         }
     }
 
@@ -347,10 +392,11 @@ impl Node {
             Node::Everyone | Node::Nobody => 0,
             Node::Leaf(leaf) => match leaf.kind {
                 LeafKind::Bitmap { .. } | LeafKind::Ids(_) => 0,
-                LeafKind::Column { .. } => 2,
+                LeafKind::Values { .. } | LeafKind::Column { .. } => 2,
                 LeafKind::Bucket { .. } | LeafKind::Lists { .. } => 4,
             },
             Node::Not(node) => node.cost_class().max(1),
+            Node::Shared(_, node) => node.cost_class(),
             Node::And(nodes) | Node::Or(nodes) => nodes.iter().map(Node::cost_class).max().unwrap_or(0).max(3),
         }
     }
@@ -359,40 +405,75 @@ impl Node {
 impl Leaf {
     /// Whether the estimate is exact.
     pub fn is_exact(&self) -> bool {
-        matches!(self.kind, LeafKind::Bitmap { .. } | LeafKind::Ids(_))
+        matches!(self.kind, LeafKind::Bitmap { .. } | LeafKind::Ids(_) | LeafKind::Values { is_exact: true, .. })
     }
 }
 
-/// Any of some values of a category or set: their bitmaps, or one pass over the column or lists where that is less.
+/// Any of some values of a category or set.
 ///
 /// # Errors
 /// Damage of the store.
 pub fn any_of(view: &View, tag: TagId, is_set: bool, values: &[ValueId]) -> Result<Node> {
     let id = FieldId::Tag(tag);
     let field = view.field(id);
-    let mut estimate = 0;
-    let mut all_indexed = true;
-    for value in values {
-        all_indexed &= Field::is_indexed(*value);
-        estimate += if Field::is_indexed(*value) { field.cardinality(*value)? } else { 0 };
-    }
-    let chunks = u64::from(view.next_one_id()).div_ceil(CHUNK_PROFILES.into());
-    // Setting bits from arrays costs about 0.5 ns an id and 20 ns a container; a column pass about 0.6 ns a profile.
-    let by_bitmaps_ns = estimate / 2 + values.len() as u64 * chunks * 20;
-    let by_column_ns = u64::from(view.next_one_id()) * if is_set { 12 } else { 1 };
-    if all_indexed && (values.len() == 1 || is_set || by_bitmaps_ns <= by_column_ns) {
+    let mut values = values.to_vec();
+    values.sort_unstable();
+    values.dedup();
+    let all_indexed = values.iter().all(|value| Field::is_indexed(*value));
+    if all_indexed && (is_set || values.len() < 2) {
         return Ok(Node::or(values.iter().map(|v| Node::bitmap(view, id, *v)).collect::<Result<_>>()?));
     }
-    let estimate = if all_indexed { estimate } else { field.known_count()? };
     if is_set {
-        let mut values: Vec<u32> = values.iter().map(|v| v.0).collect();
-        values.sort_unstable();
-        return Ok(Node::leaf(LeafKind::Lists { tag, values }, estimate));
+        let estimate = field.known_count()?;
+        return Ok(Node::leaf(LeafKind::Lists { tag, values: values.iter().map(|v| v.0).collect() }, estimate));
     }
-    let sorted: std::collections::BTreeSet<i64> = values.iter().map(|v| v.0.into()).collect();
-    let last = sorted.last().copied().unwrap_or(-1);
-    let test = ColumnTest::Values(ValueBits::new(0, last, |value| sorted.contains(&value)));
-    Ok(Node::leaf(LeafKind::Column { tag, test }, estimate))
+    let estimate = if all_indexed {
+        values.iter().try_fold(0, |sum, value| Ok::<_, storage::Error>(sum + field.cardinality(*value)?))?
+    } else {
+        field.known_count()?
+    };
+    let (first, last) = (values.first().map_or(0, |v| v.0), values.last().map_or(0, |v| v.0));
+    let set = CodeSet::new(first.into(), last.into(), |v| values.binary_search(&ValueId(v as u32)).is_ok());
+    let is_indexed = all_indexed && values.len() <= VALUES_WITH_BITMAPS_MAX;
+    Ok(Node::leaf(LeafKind::Values { tag, values, set, is_indexed, is_exact: all_indexed }, estimate))
+}
+
+/// A test on the column of a number or date; its estimate comes from a sample of pages.
+///
+/// # Errors
+/// Damage of the store.
+pub fn column_test(view: &View, tag: TagId, test: ColumnTest) -> Result<Node> {
+    let known = view.tag(tag).known_count()?;
+    if test.bounds().is_none_or(|(low, high)| low > high) || known == 0 {
+        return Ok(Node::Nobody);
+    }
+    let (seen, passed) = sample(view, tag, &test)?;
+    // Never none: that would say that nobody passes.
+    let estimate = (u128::from(known) * u128::from(passed.max(1)) / u128::from(seen.max(1))) as u64;
+    Ok(Node::leaf(LeafKind::Column { tag, test }, estimate.clamp(1, known)))
+}
+
+/// Known values on some pages, and how many of them pass.
+fn sample(view: &View, tag: TagId, test: &ColumnTest) -> Result<(u32, u32)> {
+    /// Pages looked at, at most.
+    const PAGES: usize = 8;
+    let (mut seen, mut passed) = (0, 0);
+    let stripes = view.stripe_count();
+    let mut marks = [0; PAGE_WORDS];
+    for at in 0..PAGES.min(stripes * STRIPE_PAGES) {
+        // Spread over all stripes, at another place in each.
+        let column = view.tag(tag).stripe(at * stripes / PAGES).column()?;
+        let pages = column.page_count();
+        if pages == 0 {
+            continue;
+        }
+        let page = column.page((at * 2 + 1) * pages / (PAGES * 2));
+        ColumnTest::Range(Range::ALL).mark(&page, &mut marks);
+        seen += marks.iter().map(|word| word.count_ones()).sum::<u32>();
+        test.mark(&page, &mut marks);
+        passed += marks.iter().map(|word| word.count_ones()).sum::<u32>();
+    }
+    Ok((seen, passed))
 }
 
 #[cfg(test)]

@@ -1,0 +1,83 @@
+//! What a node costs in one chunk: computed for everyone at once, or looked up for a candidate.
+//! Knows measured times; `exec` chooses by them, and no answer depends on them.
+//!
+//! Nanoseconds on one core of an x86-64 server with AVX-512, from the kernel benches; only their ratios matter.
+
+use storage::column::{Codes, ColumnView};
+use storage::container::ContainerRef;
+use storage::ids::CHUNK_PAGES;
+
+use super::StripeNode;
+
+/// Turning bits to ids: so much for the chunk, and for so many ids another nanosecond.
+const IDS_NS: u64 = 900;
+const IDS_PER_NS: u64 = 1;
+
+/// Time of turning the bits of `count` members into ids.
+pub(super) fn to_ids_ns(count: u32) -> u64 {
+    IDS_NS + u64::from(count) / IDS_PER_NS
+}
+
+/// Time of marking a page by its codes: bytes at 25 GB/s, or one by one where no kernel is wide.
+pub(super) fn page_ns(column: &ColumnView<'_>, page: usize) -> u64 {
+    let page = column.page(page);
+    match page.codes {
+        Codes::Constant(_) => 10,
+        Codes::U8(_) => 170,
+        Codes::U16(_) if page.max_code < 1024 => 340,
+        Codes::U16(_) => 2500,
+        Codes::U32(_) => 700,
+        Codes::U64(_) => 4000,
+    }
+}
+
+/// Time of marking all pages of a chunk.
+pub(super) fn pages_ns(column: &ColumnView<'_>, chunk: usize) -> u64 {
+    (chunk * CHUNK_PAGES..(chunk + 1) * CHUNK_PAGES).map(|page| page_ns(column, page)).sum()
+}
+
+/// Time of setting or clearing a container's ids in bits.
+pub(super) fn container_ns(container: ContainerRef<'_>) -> u64 {
+    match container {
+        ContainerRef::Empty => 2,
+        ContainerRef::Array(ids) => 20 + ids.len() as u64 / 2,
+        ContainerRef::Bits(..) => 300,
+        ContainerRef::Runs(runs, _) => 20 + runs.len() as u64 * 4,
+    }
+}
+
+impl StripeNode<'_> {
+    /// Time of working out a chunk's members as bits.
+    pub(super) fn bits_ns(&self, chunk: usize) -> u64 {
+        match self {
+            StripeNode::Everyone | StripeNode::Nobody => 50,
+            StripeNode::And(nodes) | StripeNode::Or(nodes) => nodes.iter().map(|n| n.bits_ns(chunk)).sum(),
+            StripeNode::Not(inner) | StripeNode::Shared(_, inner) => inner.bits_ns(chunk) + 50,
+            StripeNode::Containers(containers) => container_ns(containers[chunk]),
+            StripeNode::Values(leaf) => leaf.bits_ns(chunk),
+            StripeNode::Column(leaf) => match leaf.known_count(chunk) {
+                Some(_) => 100,
+                None => pages_ns(&leaf.column, chunk),
+            },
+            StripeNode::Lists(_) => u64::MAX / (1 << 20),
+            StripeNode::Bucket(_) => 9000,
+        }
+    }
+
+    /// Time of looking one candidate up, in tenths of a nanosecond.
+    pub(super) fn probe_tenth_ns(&self, chunk: usize) -> u64 {
+        match self {
+            StripeNode::Everyone | StripeNode::Nobody => 0,
+            StripeNode::And(nodes) | StripeNode::Or(nodes) => nodes.iter().map(|n| n.probe_tenth_ns(chunk) + 10).sum(),
+            StripeNode::Not(inner) | StripeNode::Shared(_, inner) => inner.probe_tenth_ns(chunk),
+            StripeNode::Containers(containers) => match containers[chunk] {
+                ContainerRef::Empty => 0,
+                ContainerRef::Bits(..) => 10,
+                ContainerRef::Array(_) | ContainerRef::Runs(..) => 30,
+            },
+            StripeNode::Values(_) | StripeNode::Column(_) => 25,
+            StripeNode::Bucket(_) => 20,
+            StripeNode::Lists(_) => 150,
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! A plan against one stripe: leaves become borrowed containers and pages; what nobody of it has falls away.
+//! Knows the view; how nodes are evaluated is the room's.
+
+use storage::View;
+use storage::container::ContainerRef;
+use storage::ids::{KNOWN, STRIPE_CHUNKS};
+
+use super::StripeNode;
+use super::leaves::{self, BucketLeaf, ColumnLeaf, Fit, ListsLeaf, ValuesLeaf};
+use crate::query::error::Result;
+use crate::query::plan::{Leaf, LeafKind, Node};
+
+pub(super) fn resolve<'a>(view: &'a View, node: &'a Node, stripe: usize, first_one_id: u32) -> Result<StripeNode<'a>> {
+    let inner = |node: &'a Node| resolve(view, node, stripe, first_one_id);
+    Ok(match node {
+        Node::Everyone => StripeNode::Everyone,
+        Node::Nobody => StripeNode::Nobody,
+        Node::Not(node) => match inner(node)? {
+            StripeNode::Nobody => StripeNode::Everyone,
+            StripeNode::Everyone => StripeNode::Nobody,
+            other => StripeNode::Not(Box::new(other)),
+        },
+        Node::And(nodes) => {
+            let mut resolved = Vec::with_capacity(nodes.len());
+            for node in nodes {
+                match inner(node)? {
+                    StripeNode::Nobody => return Ok(StripeNode::Nobody),
+                    StripeNode::Everyone => {}
+                    other => resolved.push(other),
+                }
+            }
+            single(resolved, StripeNode::Everyone, StripeNode::And)
+        }
+        Node::Or(nodes) => {
+            let mut resolved = Vec::with_capacity(nodes.len());
+            for node in nodes {
+                match inner(node)? {
+                    StripeNode::Everyone => return Ok(StripeNode::Everyone),
+                    StripeNode::Nobody => {}
+                    other => resolved.push(other),
+                }
+            }
+            single(resolved, StripeNode::Nobody, StripeNode::Or)
+        }
+        Node::Shared(number, node) => match inner(node)? {
+            plain @ (StripeNode::Everyone | StripeNode::Nobody | StripeNode::Containers(_)) => plain,
+            other => StripeNode::Shared(*number, Box::new(other)),
+        },
+        Node::Leaf(leaf) => resolve_leaf(view, leaf, stripe, first_one_id)?,
+    })
+}
+
+fn single<'a>(
+    mut nodes: Vec<StripeNode<'a>>,
+    none: StripeNode<'a>,
+    many: impl Fn(Vec<StripeNode<'a>>) -> StripeNode<'a>,
+) -> StripeNode<'a> {
+    match nodes.len() {
+        0 => none,
+        1 => nodes.remove(0),
+        _ => many(nodes),
+    }
+}
+
+fn containers(containers: [ContainerRef<'_>; STRIPE_CHUNKS]) -> StripeNode<'_> {
+    if containers.iter().all(|c| c.cardinality() == 0) {
+        return StripeNode::Nobody;
+    }
+    StripeNode::Containers(Box::new(containers))
+}
+
+fn resolve_leaf<'a>(view: &'a View, leaf: &'a Leaf, stripe: usize, first_one_id: u32) -> Result<StripeNode<'a>> {
+    Ok(match &leaf.kind {
+        LeafKind::Bitmap { field, value } => {
+            containers(view.field(*field).stripe(stripe).bitmaps()?.value(*value).containers)
+        }
+        LeafKind::Ids(set) => containers(set.stripe(stripe)),
+        LeafKind::Column { tag, test } => {
+            let part = view.tag(*tag).stripe(stripe);
+            let (column, known) = (part.column()?, part.bitmaps()?.value(KNOWN).containers);
+            let fits: [Fit; STRIPE_CHUNKS] = std::array::from_fn(|chunk| leaves::fit(&column, test, chunk));
+            if fits.iter().all(|fit| *fit == Fit::Outside) {
+                return Ok(StripeNode::Nobody);
+            }
+            if fits.iter().all(|fit| *fit == Fit::Inside) {
+                return Ok(containers(known));
+            }
+            StripeNode::Column(Box::new(ColumnLeaf { column, test, known, fits }))
+        }
+        LeafKind::Values { tag, values, set, is_indexed, .. } => {
+            let part = view.tag(*tag).stripe(stripe);
+            let bitmaps = part.bitmaps()?;
+            let known = bitmaps.value(KNOWN).containers;
+            let mut of_values = Vec::new();
+            if *is_indexed {
+                let held = values.iter().map(|value| bitmaps.value(*value)).filter(|bitmap| bitmap.cardinality > 0);
+                of_values.extend(held.map(|bitmap| bitmap.containers));
+                match of_values.len() {
+                    0 => return Ok(StripeNode::Nobody),
+                    1 => return Ok(containers(of_values.remove(0))),
+                    _ => {}
+                }
+            }
+            StripeNode::Values(Box::new(ValuesLeaf::new(part.column()?, set, of_values, known)))
+        }
+        LeafKind::Lists { tag, values } => {
+            StripeNode::Lists(ListsLeaf { lists: view.tag(*tag).stripe(stripe).lists()?, values })
+        }
+        LeafKind::Bucket { seed, of, low, high } => {
+            StripeNode::Bucket(BucketLeaf::new(*seed, *of, *low, *high, first_one_id))
+        }
+    })
+}

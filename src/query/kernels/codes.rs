@@ -1,0 +1,390 @@
+//! Pages of a column: which codes lie in a range or a set, and what they come to.
+//! Knows codes; what a code stands for is the column's matter.
+#![allow(unsafe_code)] // the dispatch by level
+
+use storage::column::{Codes, Page};
+use storage::ids::{PAGE_PROFILES, PAGE_WORDS};
+
+use super::level::at_levels;
+#[cfg(target_arch = "x86_64")]
+use super::level::{Level, level};
+#[cfg(target_arch = "x86_64")]
+use super::x86;
+
+/// Bits of a page.
+pub type PageBits = [u64; PAGE_WORDS];
+
+const PAGE: usize = PAGE_PROFILES as usize;
+
+/// The known codes of some members of a page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sums {
+    /// How many.
+    pub known: u32,
+    /// Sum of the codes.
+    pub sum: u128,
+    /// Least code; any over nobody.
+    pub least: u64,
+    /// Greatest code; any over nobody.
+    pub most: u64,
+}
+
+/// Marks the ids of a page whose code lies in `low..=high`; `low` is at least 1, so unknown is left out.
+pub fn range(page: &Page<'_>, low: u64, high: u64, out: &mut PageBits) {
+    debug_assert!(low > 0 && low <= high);
+    match page.codes {
+        Codes::Constant(code) => out.fill(if (low..=high).contains(&code) { u64::MAX } else { 0 }),
+        Codes::U8(codes) => match (u8::try_from(low), high.min(u8::MAX.into()) as u8) {
+            (Ok(low), high) => range_u8(codes, low, high - low, out),
+            _ => out.fill(0),
+        },
+        Codes::U16(codes) => match (u16::try_from(low), high.min(u16::MAX.into()) as u16) {
+            (Ok(low), high) => range_u16(codes, low, high - low, out),
+            _ => out.fill(0),
+        },
+        Codes::U32(codes) => match (u32::try_from(low), high.min(u32::MAX.into()) as u32) {
+            (Ok(low), high) => range_u32(codes, low, high - low, out),
+            _ => out.fill(0),
+        },
+        Codes::U64(codes) => range_u64(codes, low, high - low, out),
+    }
+}
+
+fn range_u8(codes: &[u8], low: u8, span: u8, out: &mut PageBits) {
+    #[cfg(target_arch = "x86_64")]
+    if level() == Level::Avx512 {
+        // SAFETY: the level is never above what the processor reports to have.
+        return unsafe { x86::range_u8(codes, low, span, out) };
+    }
+    mark_range_u8(codes, low, span, out);
+}
+
+fn range_u16(codes: &[u16], low: u16, span: u16, out: &mut PageBits) {
+    #[cfg(target_arch = "x86_64")]
+    if level() == Level::Avx512 {
+        // SAFETY: the level is never above what the processor reports to have.
+        return unsafe { x86::range_u16(codes, low, span, out) };
+    }
+    mark_range_u16(codes, low, span, out);
+}
+
+/// Marks the codes with `code - low <= span`.
+pub fn range_u32(codes: &[u32], low: u32, span: u32, out: &mut PageBits) {
+    #[cfg(target_arch = "x86_64")]
+    if level() == Level::Avx512 {
+        // SAFETY: the level is never above what the processor reports to have.
+        return unsafe { x86::range_u32(codes, low, span, out) };
+    }
+    mark_range_u32(codes, low, span, out);
+}
+
+at_levels! {
+    fn mark_range_u8(codes: &[u8], low: u8, span: u8, out: &mut PageBits) {
+        mark(codes, |code| code.wrapping_sub(low) <= span, out);
+    }
+
+    fn mark_range_u16(codes: &[u16], low: u16, span: u16, out: &mut PageBits) {
+        mark(codes, |code| code.wrapping_sub(low) <= span, out);
+    }
+
+    fn mark_range_u32(codes: &[u32], low: u32, span: u32, out: &mut PageBits) {
+        mark(codes, |code| code.wrapping_sub(low) <= span, out);
+    }
+
+    fn range_u64(codes: &[u64], low: u64, span: u64, out: &mut PageBits) {
+        mark(codes, |code| code.wrapping_sub(low) <= span, out);
+    }
+
+    /// The hashes behind `bucket()`, of consecutive OneIDs: two rounds of MurmurHash3's 32-bit finalizer.
+    pub fn bucket_hashes(seed: u64, first_one_id: u32, out: &mut [u32; PAGE]) {
+        for (hash, one_id) in out.iter_mut().zip(0u32..) {
+            *hash = bucket_hash(seed, first_one_id.wrapping_add(one_id));
+        }
+    }
+}
+
+/// The hash behind `bucket()`; part of the language's meaning and never to change, or splits would not stay the same:
+/// `mix(mix(one_id + low(seed)) ^ high(seed))`, `seed` being XXH3-64 of the salt's UTF-8.
+#[inline(always)]
+pub fn bucket_hash(seed: u64, one_id: u32) -> u32 {
+    mix(mix(one_id.wrapping_add(seed as u32)) ^ (seed >> 32) as u32)
+}
+
+#[inline(always)]
+fn mix(mut hash: u32) -> u32 {
+    hash ^= hash >> 16;
+    hash = hash.wrapping_mul(0x85EB_CA6B);
+    hash ^= hash >> 13;
+    hash = hash.wrapping_mul(0xC2B2_AE35);
+    hash ^ hash >> 16
+}
+
+/// One bit an id: compared 64 at a time into bytes, which are then gathered by a multiplication.
+#[inline(always)]
+fn mark<T: Copy>(codes: &[T], mut test: impl FnMut(T) -> bool, out: &mut PageBits) {
+    const _: () = assert!(PAGE == PAGE_WORDS * 64);
+    for (word, codes) in out.iter_mut().zip(codes.as_chunks::<64>().0) {
+        let mut flags = [0u8; 64];
+        flags.iter_mut().zip(codes).for_each(|(flag, code)| *flag = u8::from(test(*code)));
+        let mut bits = 0;
+        for (at, eight) in flags.as_chunks::<8>().0.iter().enumerate() {
+            bits |= (u64::from_le_bytes(*eight).wrapping_mul(0x0102_0408_1020_4080) >> 56) << (at * 8);
+        }
+        *word = bits;
+    }
+}
+
+/// A set of values that lie close together: a bit for each, from the first on; and a byte for each where that is small.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CodeSet {
+    first: i64,
+    bits: Vec<u64>,
+    /// By value less `first`; empty where the values span more.
+    table: Option<Box<[u8; 1 << 16]>>,
+}
+
+impl CodeSet {
+    /// Those of `first..=last` for which `holds`.
+    pub fn new(first: i64, last: i64, mut holds: impl FnMut(i64) -> bool) -> CodeSet {
+        let span = (last - first + 1).max(0) as usize;
+        let mut bits = vec![0u64; span.div_ceil(64)];
+        // Enough values for the byte table to pay: fewer fit in registers.
+        let mut table = (1 << 8..=1 << 16).contains(&span).then(|| Box::new([0u8; 1 << 16]));
+        for at in (0..span).filter(|at| holds(first + *at as i64)) {
+            bits[at / 64] |= 1 << (at % 64);
+            if let Some(table) = &mut table {
+                table[at] = 1;
+            }
+        }
+        CodeSet { first, bits, table }
+    }
+
+    /// Whether a value is in it.
+    #[inline]
+    pub fn contains(&self, value: i64) -> bool {
+        let at = value.wrapping_sub(self.first) as u64;
+        self.bits.get((at / 64) as usize).is_some_and(|word| word >> (at % 64) & 1 == 1)
+    }
+
+    /// How many.
+    pub fn count(&self) -> u32 {
+        self.bits.iter().map(|word| word.count_ones()).sum()
+    }
+
+    /// Least and greatest value that may be in it.
+    pub fn bounds(&self) -> (i64, i64) {
+        (self.first, self.first + self.bits.len() as i64 * 64 - 1)
+    }
+
+    /// Its bits by code of a page with that base; 0, unknown, is never in it.
+    fn by_code<const WORDS: usize>(&self, base: i64) -> [u64; WORDS] {
+        // Code c stands for base + c - 1, which is bit base + c - 1 - first.
+        let shift = base.wrapping_sub(1).wrapping_sub(self.first);
+        let word_at = |at: i64| usize::try_from(at).ok().and_then(|at| self.bits.get(at)).copied().unwrap_or(0);
+        let (words, bits) = (shift.div_euclid(64), shift.rem_euclid(64));
+        let mut out = [0; WORDS];
+        for (word, at) in out.iter_mut().zip(words..) {
+            *word = word_at(at) >> bits;
+            if bits > 0 {
+                *word |= word_at(at.wrapping_add(1)) << (64 - bits);
+            }
+        }
+        out[0] &= !1;
+        out
+    }
+}
+
+/// Marks the ids of a page whose value is in a set.
+pub fn lookup(page: &Page<'_>, set: &CodeSet, out: &mut PageBits) {
+    match page.codes {
+        Codes::Constant(code) => {
+            out.fill(if page.value_of(code).is_some_and(|v| set.contains(v)) { u64::MAX } else { 0 })
+        }
+        Codes::U8(codes) => lookup_u8(codes, &set.by_code::<4>(page.base), out),
+        Codes::U16(codes) => {
+            #[cfg(target_arch = "x86_64")]
+            if level() == Level::Avx512 && page.max_code < 1024 {
+                // SAFETY: the level is never above what the processor reports to have.
+                return unsafe { x86::lookup_u16(codes, &set.by_code::<16>(page.base), out) };
+            }
+            let shift = page.base.wrapping_sub(1).wrapping_sub(set.first);
+            match &set.table {
+                // Every code's place in the table is its own, wrapped or not, for places span no more than the table.
+                Some(table) if shift >= -1 && shift.saturating_add_unsigned(page.max_code) < 1 << 16 => {
+                    let shift = shift as u16;
+                    mark(codes, |code| table[usize::from(code.wrapping_add(shift))] & u8::from(code != 0) == 1, out);
+                }
+                _ => mark(codes, |code| in_set(page, set, code.into()), out),
+            }
+        }
+        Codes::U32(codes) => mark(codes, |code| in_set(page, set, code.into()), out),
+        Codes::U64(codes) => mark(codes, |code| in_set(page, set, code), out),
+    }
+}
+
+#[inline(always)]
+fn in_set(page: &Page<'_>, set: &CodeSet, code: u64) -> bool {
+    page.value_of(code).is_some_and(|value| set.contains(value))
+}
+
+fn lookup_u8(codes: &[u8], set: &[u64; 4], out: &mut PageBits) {
+    #[cfg(target_arch = "x86_64")]
+    if level() == Level::Avx512 {
+        // SAFETY: the level is never above what the processor reports to have.
+        return unsafe { x86::lookup_u8(codes, set, out) };
+    }
+    let mut table = [0u8; 256];
+    table.iter_mut().enumerate().for_each(|(code, flag)| *flag = (set[code / 64] >> (code % 64) & 1) as u8);
+    mark(codes, |code| table[usize::from(code)] == 1, out);
+}
+
+/// Marks the ids of a page whose known value is any of a sorted list.
+pub fn code_set(page: &Page<'_>, values: &[i64], out: &mut PageBits) {
+    let has = |code: u64| page.value_of(code).is_some_and(|value| values.binary_search(&value).is_ok());
+    match page.codes {
+        Codes::Constant(code) => out.fill(if has(code) { u64::MAX } else { 0 }),
+        Codes::U8(codes) => mark(codes, |code| has(code.into()), out),
+        Codes::U16(codes) => mark(codes, |code| has(code.into()), out),
+        Codes::U32(codes) => mark(codes, |code| has(code.into()), out),
+        Codes::U64(codes) => mark(codes, has, out),
+    }
+}
+
+/// What the known codes of some members of a page come to.
+pub fn sums(page: &Page<'_>, members: &PageBits) -> Sums {
+    #[cfg(target_arch = "x86_64")]
+    if level() == Level::Avx512 {
+        // SAFETY: the level is never above what the processor reports to have.
+        unsafe {
+            match page.codes {
+                Codes::U8(codes) => return x86::sums_u8(codes, members),
+                Codes::U16(codes) => return x86::sums_u16(codes, members),
+                Codes::U32(codes) => return x86::sums_u32(codes, members),
+                _ => {}
+            }
+        }
+    }
+    match page.codes {
+        Codes::Constant(0) => Sums { known: 0, sum: 0, least: 0, most: 0 },
+        Codes::Constant(code) => {
+            let known = members.iter().map(|word| word.count_ones()).sum();
+            Sums { known, sum: u128::from(code) * u128::from(known), least: code, most: code }
+        }
+        Codes::U8(codes) => sum_up(codes, members),
+        Codes::U16(codes) => sum_up(codes, members),
+        Codes::U32(codes) => sum_up(codes, members),
+        Codes::U64(codes) => sum_up(codes, members),
+    }
+}
+
+fn sum_up<T: Copy + Into<u64>>(codes: &[T], members: &PageBits) -> Sums {
+    let mut sums = Sums { known: 0, sum: 0, least: u64::MAX, most: 0 };
+    for (word, codes) in members.iter().zip(codes.as_chunks::<64>().0) {
+        let mut left = *word;
+        while left != 0 {
+            let code: u64 = codes[left.trailing_zeros() as usize].into();
+            left &= left - 1;
+            if code > 0 {
+                sums.known += 1;
+                sums.sum += u128::from(code);
+                sums.least = sums.least.min(code);
+                sums.most = sums.most.max(code);
+            }
+        }
+    }
+    sums
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::at_each_level;
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Pages of each width over the same sequence of codes.
+    fn each_page(seed: u64, spread: u64, base: i64, mut check: impl FnMut(&Page<'_>)) {
+        let code = |slot: u64| ((slot + 1).wrapping_mul(seed | 1) >> 7) % spread.max(1);
+        let u8s: Vec<u8> = (0..4096).map(|s| code(s) as u8).collect();
+        let u16s: Vec<u16> = (0..4096).map(|s| code(s) as u16).collect();
+        let u32s: Vec<u32> = (0..4096).map(|s| code(s) as u32).collect();
+        let u64s: Vec<u64> = (0..4096).map(code).collect();
+        let page = |codes: Codes<'_>| {
+            let all = Page { base, max_code: u64::MAX, codes };
+            let max_code = (0..4096).map(|slot| all.code(slot)).max().unwrap_or(0);
+            check(&Page { max_code, ..all });
+        };
+        let all = [Codes::U8(&u8s), Codes::U16(&u16s), Codes::U32(&u32s), Codes::U64(&u64s)];
+        all.into_iter().chain([Codes::Constant(5), Codes::Constant(0)]).for_each(page);
+    }
+
+    fn marks(page: &Page<'_>, mut holds: impl FnMut(u64) -> bool) -> PageBits {
+        let mut bits = [0; PAGE_WORDS];
+        (0..4096).filter(|slot| holds(page.code(*slot))).for_each(|slot| bits[slot / 64] |= 1 << (slot % 64));
+        bits
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+        #[test]
+        fn ranges_mark_what_lies_in_them(
+            seed in any::<u64>(), spread in prop_oneof![1u64..400, 1u64..100_000, 1u64..u64::MAX / 2],
+            low in 1u64..300, span in prop_oneof![0u64..70_000, Just(u64::MAX / 4)],
+        ) {
+            each_page(seed, spread, 0, |page| at_each_level(|level| {
+                let mut out = [1; PAGE_WORDS];
+                range(page, low, low + span, &mut out);
+                assert_eq!(out, marks(page, |code| (low..=low + span).contains(&code)), "{level:?}");
+            }));
+        }
+
+        #[test]
+        fn look_ups_mark_what_is_in_the_set(
+            seed in any::<u64>(), spread in prop_oneof![2u64..250, 2u64..1024, 2u64..60_000],
+            base in prop_oneof![Just(0i64), -500i64..500, Just(-1_000_000i64)],
+            first in -300i64..300, width in prop_oneof![1i64..60, 1i64..3000, 1i64..90_000], modulus in 1i64..7,
+        ) {
+            let set = CodeSet::new(first, first + width, |value| value % modulus == 0);
+            let listed: Vec<i64> = (first..=first + width).filter(|value| value % modulus == 0).collect();
+            prop_assert_eq!(set.count() as usize, listed.len());
+            each_page(seed, spread, base, |page| at_each_level(|level| {
+                let wanted = marks(page, |code| page.value_of(code).is_some_and(|value| {
+                    (first..=first + width).contains(&value) && value % modulus == 0
+                }));
+                let mut out = [1; PAGE_WORDS];
+                lookup(page, &set, &mut out);
+                assert_eq!(out, wanted, "{level:?} {:?}", page.max_code);
+                code_set(page, &listed, &mut out);
+                assert_eq!(out, wanted, "{level:?}");
+            }));
+        }
+
+        #[test]
+        fn sums_are_those_of_the_known_members(
+            seed in any::<u64>(), spread in prop_oneof![1u64..250, 1u64..1 << 33, Just(1 << 62)], members in any::<u64>(),
+        ) {
+            let mut bits = [0; PAGE_WORDS];
+            bits.iter_mut().enumerate().for_each(|(at, word)| *word = members.rotate_left(at as u32) & members.wrapping_mul(at as u64));
+            each_page(seed, spread, 0, |page| {
+                let codes: Vec<u64> = (0..4096).filter(|s| bits[s / 64] >> (s % 64) & 1 == 1).map(|s| page.code(s)).filter(|c| *c > 0).collect();
+                at_each_level(|level| {
+                    let sums = sums(page, &bits);
+                    assert_eq!(sums.known as usize, codes.len(), "{level:?}");
+                    assert_eq!(sums.sum, codes.iter().map(|c| u128::from(*c)).sum::<u128>(), "{level:?}");
+                    if !codes.is_empty() {
+                        assert_eq!((Some(&sums.least), Some(&sums.most)), (codes.iter().min(), codes.iter().max()), "{level:?}");
+                    }
+                });
+            });
+        }
+    }
+
+    #[test]
+    fn hashes_are_those_of_one_after_the_other() {
+        at_each_level(|_| {
+            let mut out = [0; PAGE];
+            bucket_hashes(0x1234_5678_9ABC_DEF0, u32::MAX - 17, &mut out);
+            let one_by_one = |at: u32| bucket_hash(0x1234_5678_9ABC_DEF0, (u32::MAX - 17).wrapping_add(at));
+            assert!((0u32..).zip(out).all(|(at, hash)| hash == one_by_one(at)));
+        });
+    }
+}

@@ -1,0 +1,302 @@
+//! Sorted ids against ids, bits and runs; and bits to ids.
+//! Knows ids of one chunk; bits against bits are `words`' matter.
+#![allow(unsafe_code)] // the dispatch by level
+
+use storage::container::{Bits, ContainerRef, bit};
+
+use super::level::at_levels;
+#[cfg(target_arch = "x86_64")]
+use super::level::{Level, level};
+use super::words;
+#[cfg(target_arch = "x86_64")]
+use super::x86;
+
+/// One list this much longer than another is jumped through rather than read.
+const GALLOP_FROM: usize = 32;
+
+/// From so many members on a chunk's bits are turned to ids by vectors, which cost the same for few and for many.
+#[cfg(target_arch = "x86_64")]
+const COMPRESS_FROM: u32 = 1200;
+
+/// Number of ids of a chunk's bits that are in a container.
+pub fn count_in_bits(container: ContainerRef<'_>, bits: &Bits) -> u32 {
+    match container {
+        ContainerRef::Empty => 0,
+        ContainerRef::Array(ids) => probe_count(bits, ids),
+        ContainerRef::Bits(other, _) => words::and_terms_count(&[(other, 0), (bits, 0)]),
+        ContainerRef::Runs(runs, _) => runs_count(bits, runs),
+    }
+}
+
+/// Number of sorted ids that are in a container.
+pub fn count_in_ids(container: ContainerRef<'_>, ids: &[u16]) -> u32 {
+    match container {
+        ContainerRef::Empty => 0,
+        ContainerRef::Array(other) => intersection_count(other, ids),
+        ContainerRef::Bits(bits, _) => probe_count(bits, ids),
+        ContainerRef::Runs(runs, _) => {
+            let mut rest = runs;
+            ids.iter().map(|low| u32::from(in_runs(&mut rest, *low))).sum()
+        }
+    }
+}
+
+/// Number of ids that are set: four sums at once, for the look-ups do not wait for one another.
+fn probe_count(bits: &Bits, ids: &[u16]) -> u32 {
+    let (fours, rest) = ids.as_chunks::<4>();
+    let mut counts = [0u32; 4];
+    for four in fours {
+        counts.iter_mut().zip(four).for_each(|(count, low)| *count = count.wrapping_add(bit(bits, *low).into()));
+    }
+    counts.iter().sum::<u32>() + rest.iter().map(|low| u32::from(bit(bits, *low))).sum::<u32>()
+}
+
+at_levels! {
+    /// Number of ids set within runs.
+    fn runs_count(bits: &Bits, runs: &[[u16; 2]]) -> u32 {
+        let mut count = 0;
+        for [start, length_less_1] in runs {
+            let end = start.saturating_add(*length_less_1);
+            let (first, last) = (usize::from(start >> 6), usize::from(end >> 6));
+            let (head, tail) = (u64::MAX << (start & 63), u64::MAX >> (63 - (end & 63)));
+            if first == last {
+                count += (bits[first] & head & tail).count_ones();
+            } else {
+                let middle = &bits[first + 1..last];
+                let middle = middle.iter().fold(0u64, |count, w| count.wrapping_add(w.count_ones().into())) as u32;
+                count += (bits[first] & head).count_ones() + middle + (bits[last] & tail).count_ones();
+            }
+        }
+        count
+    }
+}
+
+/// Whether `low` lies in a run; ids come ascending, and runs that end before are dropped.
+fn in_runs(rest: &mut &[[u16; 2]], low: u16) -> bool {
+    while let Some((run, later)) = rest.split_first()
+        && run[0].saturating_add(run[1]) < low
+    {
+        *rest = later;
+    }
+    rest.first().is_some_and(|run| run[0] <= low)
+}
+
+/// Ids in both sorted lists.
+fn intersection_count(a: &[u16], b: &[u16]) -> u32 {
+    let (short, long) = if a.len() <= b.len() { (a, b) } else { (b, a) };
+    if short.len() * GALLOP_FROM < long.len() {
+        let mut rest = long;
+        return short.iter().map(|low| u32::from(gallop_to(&mut rest, *low))).sum();
+    }
+    #[cfg(target_arch = "x86_64")]
+    if level() >= Level::Avx2 {
+        // SAFETY: the level is never above what the processor reports to have.
+        return unsafe { x86::intersection_count(short, long) };
+    }
+    merge_count(short, long)
+}
+
+/// Ids in both, one step a comparison and no branch on its outcome.
+pub(super) fn merge_count(a: &[u16], b: &[u16]) -> u32 {
+    let (mut i, mut j, mut count) = (0, 0, 0);
+    while i < a.len() && j < b.len() {
+        let (x, y) = (a[i], b[j]);
+        count = u32::wrapping_add(count, (x == y).into());
+        i = i.wrapping_add((x <= y).into());
+        j = j.wrapping_add((y <= x).into());
+    }
+    count
+}
+
+/// Writes the ids that both have to `out` and gives their number; `out` is as long as `a` at least.
+pub(super) fn merge(a: &[u16], b: &[u16], out: &mut [u16]) -> usize {
+    let (mut i, mut j, mut count) = (0, 0, 0);
+    while i < a.len() && j < b.len() {
+        let (x, y) = (a[i], b[j]);
+        out[count] = x;
+        count = count.wrapping_add((x == y).into());
+        i = i.wrapping_add((x <= y).into());
+        j = j.wrapping_add((y <= x).into());
+    }
+    count
+}
+
+/// Drops the ids below `low`, by doubling steps and then a binary search; whether the next one is `low`.
+fn gallop_to(rest: &mut &[u16], low: u16) -> bool {
+    let mut step = 1;
+    while step < rest.len() && rest[step] < low {
+        step *= 2;
+    }
+    let from = step / 2;
+    let skip = from + rest[from.min(rest.len())..rest.len().min(step + 1)].partition_point(|id| *id < low);
+    *rest = &rest[skip.min(rest.len())..];
+    rest.first() == Some(&low)
+}
+
+/// Keeps the ids for which `holds`, without a branch on it.
+#[inline(always)]
+fn keep_if(ids: &mut Vec<u16>, mut holds: impl FnMut(u16) -> bool) {
+    let mut kept = 0;
+    for at in 0..ids.len() {
+        let low = ids[at];
+        ids[kept] = low;
+        kept = usize::wrapping_add(kept, holds(low).into());
+    }
+    ids.truncate(kept);
+}
+
+/// Keeps the ids that are set, or those that are not.
+pub fn retain_in_bits(bits: &Bits, keep: bool, ids: &mut Vec<u16>) {
+    keep_if(ids, |low| bit(bits, low) == keep);
+}
+
+/// Keeps the sorted ids that are in a container, or those that are not; `spare` is a buffer of any content.
+pub fn retain_in_container(container: ContainerRef<'_>, keep: bool, ids: &mut Vec<u16>, spare: &mut Vec<u16>) {
+    match container {
+        ContainerRef::Empty if keep => ids.clear(),
+        ContainerRef::Empty => {}
+        ContainerRef::Bits(bits, _) => retain_in_bits(bits, keep, ids),
+        ContainerRef::Runs(runs, _) => {
+            let mut rest = runs;
+            keep_if(ids, |low| in_runs(&mut rest, low) == keep);
+        }
+        ContainerRef::Array(other) if ids.len() * GALLOP_FROM < other.len() || !keep => {
+            let mut rest = other;
+            keep_if(ids, |low| gallop_to(&mut rest, low) == keep);
+        }
+        ContainerRef::Array(other) => {
+            intersect(ids, other, spare);
+            std::mem::swap(ids, spare);
+        }
+    }
+}
+
+/// `out = ids in both`.
+fn intersect(a: &[u16], b: &[u16], out: &mut Vec<u16>) {
+    // Vectors are written whole, so the buffer goes on for one.
+    out.resize(a.len() + 8, 0);
+    #[cfg(target_arch = "x86_64")]
+    if level() >= Level::Avx2 {
+        // SAFETY: the level is never above what the processor reports to have.
+        let count = unsafe { x86::intersect(a, b, out) };
+        return out.truncate(count);
+    }
+    let count = merge(a, b, out);
+    out.truncate(count);
+}
+
+/// `bits &= !ids`.
+pub fn and_not_ids(bits: &mut Bits, ids: &[u16]) {
+    ids.iter().for_each(|low| bits[usize::from(low >> 6)] &= !(1 << (low & 63)));
+}
+
+/// Calls `each` with every id set, ascending.
+#[inline(always)]
+pub fn for_each_bit(bits: &Bits, mut each: impl FnMut(u16)) {
+    for (at, word) in bits.iter().enumerate() {
+        let mut left = *word;
+        while left != 0 {
+            each((at * 64) as u16 | left.trailing_zeros() as u16);
+            left &= left - 1;
+        }
+    }
+}
+
+/// Appends every id set, ascending; `count` of them.
+pub fn push_bits(bits: &Bits, count: u32, out: &mut Vec<u16>) {
+    #[cfg(target_arch = "x86_64")]
+    if level() == Level::Avx512 && count >= COMPRESS_FROM {
+        let start = out.len();
+        // Vectors are written whole, so the buffer goes on for one.
+        out.resize(start + count as usize + 32, 0);
+        // SAFETY: the level is never above what the processor reports to have.
+        let written = unsafe { x86::write_bits(bits, &mut out[start..]) };
+        assert_eq!(written, count as usize, "as many ids as were counted");
+        return out.truncate(start + written);
+    }
+    out.reserve(count as usize);
+    for_each_bit(bits, |low| out.push(low));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::at_each_level;
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeSet;
+    use storage::container::set_range;
+    use storage::ids::CHUNK_WORDS;
+
+    fn ids() -> impl Strategy<Value = BTreeSet<u16>> {
+        prop_oneof![
+            proptest::collection::btree_set(any::<u16>(), 0..60),
+            proptest::collection::btree_set(0u16..300, 0..200),
+            proptest::collection::btree_set(any::<u16>(), 3000..3500),
+            (any::<u16>(), 1u16..5000).prop_map(|(start, n)| (start..=start.saturating_add(n)).collect()),
+        ]
+    }
+
+    fn bits_of(ids: &BTreeSet<u16>) -> Box<Bits> {
+        let mut bits = Box::new([0; CHUNK_WORDS]);
+        ids.iter().for_each(|low| set_range(&mut bits, *low, 0));
+        bits
+    }
+
+    fn runs_of(ids: &BTreeSet<u16>) -> Vec<[u16; 2]> {
+        let mut runs: Vec<[u16; 2]> = Vec::new();
+        for low in ids {
+            match runs.last_mut() {
+                Some(run) if u32::from(run[0]) + u32::from(run[1]) + 1 == u32::from(*low) => run[1] += 1,
+                _ => runs.push([*low, 0]),
+            }
+        }
+        runs
+    }
+
+    fn back(bits: &Bits) -> Vec<u16> {
+        let mut ids = Vec::new();
+        for_each_bit(bits, |low| ids.push(low));
+        ids
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+        #[test]
+        fn every_form_of_a_container_gives_the_same(a in ids(), b in ids()) {
+            let (array, runs, bits) = (a.iter().copied().collect::<Vec<_>>(), runs_of(&a), bits_of(&a));
+            let n = a.len() as u32;
+            let forms = [ContainerRef::Array(&array), ContainerRef::Runs(&runs, n), ContainerRef::Bits(&bits, n)];
+            let (both, only_b): (Vec<u16>, Vec<u16>) = b.iter().partition(|low| a.contains(low));
+            let list: Vec<u16> = b.iter().copied().collect();
+            let b_bits = bits_of(&b);
+            at_each_level(|level| {
+                let mut spare = vec![1, 2, 3];
+                for form in forms {
+                    assert_eq!(count_in_bits(form, &b_bits) as usize, both.len(), "{level:?}");
+                    assert_eq!(count_in_ids(form, &list) as usize, both.len(), "{level:?}");
+                    for (keep, wanted) in [(true, &both), (false, &only_b)] {
+                        let mut kept = list.clone();
+                        retain_in_container(form, keep, &mut kept, &mut spare);
+                        assert_eq!(&kept, wanted, "{level:?}");
+                    }
+                }
+                let mut pushed = vec![9, 9];
+                push_bits(&b_bits, list.len() as u32, &mut pushed);
+                assert_eq!(pushed.split_off(2), list, "{level:?}");
+            });
+            let mut rest = b_bits.clone();
+            and_not_ids(&mut rest, &array);
+            prop_assert_eq!(back(&rest), only_b);
+        }
+    }
+
+    #[test]
+    fn the_ends_of_a_chunk_are_met() {
+        let (a, b) = (vec![0, 1, 65_534, 65_535], (0..=u16::MAX).rev().step_by(5).collect::<BTreeSet<_>>());
+        let b: Vec<u16> = b.into_iter().collect();
+        at_each_level(|_| {
+            assert_eq!(count_in_ids(ContainerRef::Array(&b), &a), 2);
+            assert_eq!(count_in_ids(ContainerRef::Array(&a), &b), 2);
+        });
+    }
+}

@@ -1,0 +1,29 @@
+//! Kernels: pure functions over the words, ids and codes of one chunk or page.
+//! Know slices; know nothing of tags, plans or files. Each has a naive twin in the tests, which hold it at every level.
+//!
+//! ```text
+//!   level   baseline · AVX2 · AVX-512: found once at run time; one body, three copies
+//!   words   bits against bits: AND of many at once, OR of many, counts
+//!   ids     sorted ids against ids and bits; bits to ids
+//!   codes   pages of a column: ranges, look-ups, sums
+//!   x86     the few by hand, where the compiler's vectors fall short
+//! ```
+//! Loops that follow ids into bits stay scalar and outside of the copies: as gathers they are four times slower.
+
+mod level;
+
+mod codes;
+mod ids;
+mod words;
+#[cfg(target_arch = "x86_64")]
+mod x86;
+
+pub use codes::{CodeSet, PageBits, Sums, bucket_hash, bucket_hashes, code_set, lookup, range, range_u32, sums};
+pub use ids::{and_not_ids, count_in_bits, count_in_ids, for_each_bit, push_bits, retain_in_container};
+pub use level::{Level, level};
+pub use words::{
+    Term, and_assign, and_count_page, and_not_assign, and_terms, and_terms_count, count, fill, or_all, or_container,
+};
+
+#[cfg(test)]
+pub(crate) use level::at_each_level;

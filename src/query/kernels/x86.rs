@@ -1,0 +1,229 @@
+//! Kernels by hand for x86-64, where the compiler's own vectors fall short: ids against ids, bits to ids, codes to bits.
+//! Knows slices. Whoever calls one has made sure of its level; each is held against its plain twin in `ids` and `codes`.
+#![allow(unsafe_code)] // vector loads and stores
+
+use std::arch::x86_64::*;
+
+use storage::container::Bits;
+
+use super::codes::{PageBits, Sums};
+use super::ids;
+
+#[target_feature(enable = "sse4.2")]
+fn load_8(ids: &[u16; 8]) -> __m128i {
+    // SAFETY: 16 bytes are there to be read; the load needs no alignment.
+    unsafe { _mm_loadu_si128(ids.as_ptr().cast()) }
+}
+
+#[target_feature(enable = "avx512f")]
+fn load<T>(lane: &[T]) -> __m512i {
+    assert!(size_of_val(lane) >= 64);
+    // SAFETY: 64 bytes are there to be read; the load needs no alignment.
+    unsafe { _mm512_loadu_si512(lane.as_ptr().cast()) }
+}
+
+#[target_feature(enable = "sse4.2")]
+fn store_8(ids: __m128i, out: &mut [u16; 8]) {
+    // SAFETY: 16 bytes are there to be written; the store needs no alignment.
+    unsafe { _mm_storeu_si128(out.as_mut_ptr().cast(), ids) }
+}
+
+#[target_feature(enable = "avx512f")]
+fn store_32(ids: __m512i, out: &mut [u16; 32]) {
+    // SAFETY: 64 bytes are there to be written; the store needs no alignment.
+    unsafe { _mm512_storeu_si512(out.as_mut_ptr().cast(), ids) }
+}
+
+/// Steps through two sorted lists eight by eight; `each` gets eight of `a` and a bit for each that `b` has.
+/// Gives the places from which the rest is to be merged one by one.
+#[inline]
+#[target_feature(enable = "sse4.2,popcnt")]
+fn eights(a: &[u16], b: &[u16], mut each: impl FnMut(__m128i, u32)) -> (usize, usize) {
+    let (blocks_a, blocks_b) = (a.as_chunks::<8>().0, b.as_chunks::<8>().0);
+    let (mut i, mut j) = (0, 0);
+    while i < blocks_a.len() && j < blocks_b.len() {
+        let (block_a, block_b) = (&blocks_a[i], &blocks_b[j]);
+        let eight = load_8(block_a);
+        let mask =
+            _mm_cmpestrm::<{ _SIDD_UWORD_OPS | _SIDD_CMP_EQUAL_ANY | _SIDD_BIT_MASK }>(load_8(block_b), 8, eight, 8);
+        each(eight, _mm_cvtsi128_si32(mask) as u32);
+        let (last_a, last_b) = (block_a[7], block_b[7]);
+        i += usize::from(last_a <= last_b);
+        j += usize::from(last_b <= last_a);
+    }
+    (i * 8, j * 8)
+}
+
+/// Ids that two sorted lists share.
+#[target_feature(enable = "sse4.2,popcnt")]
+pub(super) fn intersection_count(a: &[u16], b: &[u16]) -> u32 {
+    let mut count = 0;
+    let (i, j) = eights(a, b, |_, mask| count += mask.count_ones());
+    count + ids::merge_count(&a[i..], &b[j..])
+}
+
+/// For each mask of eight lanes the bytes that bring the lanes set to the front.
+const COMPACT: [[u8; 16]; 256] = {
+    let mut table = [[0x80; 16]; 256];
+    let mut mask = 0;
+    while mask < 256 {
+        let (mut lane, mut to) = (0, 0);
+        while lane < 8 {
+            if mask >> lane & 1 == 1 {
+                table[mask][to * 2] = lane as u8 * 2;
+                table[mask][to * 2 + 1] = lane as u8 * 2 + 1;
+                to += 1;
+            }
+            lane += 1;
+        }
+        mask += 1;
+    }
+    table
+};
+
+/// Writes the ids that two sorted lists share and gives their number; `out` is longer than `a` by eight.
+#[target_feature(enable = "sse4.2,popcnt")]
+pub(super) fn intersect(a: &[u16], b: &[u16], out: &mut [u16]) -> usize {
+    assert!(out.len() >= a.len() + 8);
+    let mut count = 0;
+    let (i, j) = eights(a, b, |eight, mask| {
+        // SAFETY: 16 bytes of a table's row; the load needs no alignment.
+        let order = unsafe { _mm_loadu_si128(COMPACT[(mask & 0xFF) as usize].as_ptr().cast()) };
+        if let Some(place) = out.get_mut(count..).and_then(|rest| rest.first_chunk_mut()) {
+            store_8(_mm_shuffle_epi8(eight, order), place);
+        }
+        count += mask.count_ones() as usize;
+    });
+    count + ids::merge(&a[i..], &b[j..], &mut out[count..])
+}
+
+/// Writes every id set and gives their number; `out` is longer than that by 32.
+#[target_feature(enable = "avx512f,avx512bw,avx512vbmi2,popcnt")]
+pub(super) fn write_bits(bits: &Bits, out: &mut [u16]) -> usize {
+    let mut lanes = [0u16; 32];
+    lanes.iter_mut().zip(0..).for_each(|(lane, low)| *lane = low);
+    let (mut low, step) = (load(&lanes), _mm512_set1_epi16(32));
+    let mut count = 0;
+    for word in bits {
+        for mask in [*word as u32, (*word >> 32) as u32] {
+            if mask != 0
+                && let Some(place) = out.get_mut(count..).and_then(|rest| rest.first_chunk_mut())
+            {
+                store_32(_mm512_maskz_compress_epi16(mask, low), place);
+                count += mask.count_ones() as usize;
+            }
+            low = _mm512_add_epi16(low, step);
+        }
+    }
+    count
+}
+
+/// Marks the codes of a page with `code - low <= span`.
+#[target_feature(enable = "avx512f,avx512bw")]
+pub(super) fn range_u8(codes: &[u8], low: u8, span: u8, out: &mut PageBits) {
+    let (low, span) = (_mm512_set1_epi8(low as i8), _mm512_set1_epi8(span as i8));
+    for (word, lane) in out.iter_mut().zip(codes.as_chunks::<64>().0) {
+        *word = _mm512_cmple_epu8_mask(_mm512_sub_epi8(load(lane), low), span);
+    }
+}
+
+/// Marks the codes of a page with `code - low <= span`.
+#[target_feature(enable = "avx512f,avx512bw")]
+pub(super) fn range_u16(codes: &[u16], low: u16, span: u16, out: &mut PageBits) {
+    let (low, span) = (_mm512_set1_epi16(low as i16), _mm512_set1_epi16(span as i16));
+    for (word, lanes) in out.iter_mut().zip(codes.as_chunks::<64>().0) {
+        let mark = |lane: &[u16]| u64::from(_mm512_cmple_epu16_mask(_mm512_sub_epi16(load(lane), low), span));
+        *word = mark(&lanes[..32]) | mark(&lanes[32..]) << 32;
+    }
+}
+
+/// Marks the codes of a page with `code - low <= span`.
+#[target_feature(enable = "avx512f,avx512bw")]
+pub(super) fn range_u32(codes: &[u32], low: u32, span: u32, out: &mut PageBits) {
+    let (low, span) = (_mm512_set1_epi32(low as i32), _mm512_set1_epi32(span as i32));
+    for (word, lanes) in out.iter_mut().zip(codes.as_chunks::<64>().0) {
+        let mark = |lane: &[u32]| u64::from(_mm512_cmple_epu32_mask(_mm512_sub_epi32(load(lane), low), span));
+        *word = mark(&lanes[..16]) | mark(&lanes[16..32]) << 16 | mark(&lanes[32..48]) << 32 | mark(&lanes[48..]) << 48;
+    }
+}
+
+/// Marks the codes of a page that are in a set of 256.
+#[target_feature(enable = "avx512f,avx512bw,avx512vbmi")]
+pub(super) fn lookup_u8(codes: &[u8], set: &[u64; 4], out: &mut PageBits) {
+    let [a, b, c, d] = set.map(|word| _mm512_movm_epi8(word));
+    for (word, lane) in out.iter_mut().zip(codes.as_chunks::<64>().0) {
+        let codes = load(lane);
+        let low_half = _mm512_movepi8_mask(_mm512_permutex2var_epi8(a, codes, b));
+        let high_half = _mm512_movepi8_mask(_mm512_permutex2var_epi8(c, codes, d));
+        let is_high = _mm512_movepi8_mask(codes);
+        *word = low_half & !is_high | high_half & is_high;
+    }
+}
+
+/// Marks the codes of a page, all below 1,024, that are in a set.
+#[target_feature(enable = "avx512f,avx512bw")]
+pub(super) fn lookup_u16(codes: &[u16], set: &[u64; 16], out: &mut PageBits) {
+    let (low, high) = (load(&set[..8]), load(&set[8..]));
+    let (one, fifteen) = (_mm512_set1_epi16(1), _mm512_set1_epi16(15));
+    for (word, lanes) in out.iter_mut().zip(codes.as_chunks::<64>().0) {
+        let mark = |lane: &[u16]| {
+            let codes = load(lane);
+            // Sixteen codes share a word of the set: find it, then the code's bit in it.
+            let sixteen = _mm512_permutex2var_epi16(low, _mm512_srli_epi16::<4>(codes), high);
+            let bit = _mm512_srlv_epi16(sixteen, _mm512_and_si512(codes, fifteen));
+            u64::from(_mm512_test_epi16_mask(bit, one))
+        };
+        *word = mark(&lanes[..32]) | mark(&lanes[32..]) << 32;
+    }
+}
+
+/// Sums, bounds and number of the known codes of a page among its members.
+macro_rules! sums {
+    ($name:ident, $code:ty, $widen:expr) => {
+        #[target_feature(enable = "avx512f,avx512bw,popcnt")]
+        pub(super) fn $name(codes: &[$code], members: &PageBits) -> Sums {
+            let (mut sum, mut known) = (_mm512_setzero_si512(), 0);
+            let (mut least, mut most) = (_mm512_set1_epi32(-1), _mm512_setzero_si512());
+            for (word, lanes) in members.iter().zip(codes.as_chunks::<64>().0).filter(|(word, _)| **word != 0) {
+                for (group, lane) in lanes.as_chunks::<16>().0.iter().enumerate() {
+                    let codes = $widen(lane);
+                    let mask = (word >> (group * 16)) as u16 & _mm512_test_epi32_mask(codes, codes);
+                    known += mask.count_ones();
+                    least = _mm512_mask_min_epu32(least, mask, least, codes);
+                    most = _mm512_mask_max_epu32(most, mask, most, codes);
+                    let codes = _mm512_maskz_mov_epi32(mask, codes);
+                    let halves = (_mm512_castsi512_si256(codes), _mm512_extracti64x4_epi64::<1>(codes));
+                    sum = _mm512_add_epi64(sum, _mm512_cvtepu32_epi64(halves.0));
+                    sum = _mm512_add_epi64(sum, _mm512_cvtepu32_epi64(halves.1));
+                }
+            }
+            Sums {
+                known,
+                sum: _mm512_reduce_add_epi64(sum) as u128,
+                least: _mm512_reduce_min_epu32(least).into(),
+                most: _mm512_reduce_max_epu32(most).into(),
+            }
+        }
+    };
+}
+
+#[target_feature(enable = "avx512f")]
+fn widen_u8(lane: &[u8; 16]) -> __m512i {
+    // SAFETY: 16 bytes are there to be read; the load needs no alignment.
+    _mm512_cvtepu8_epi32(unsafe { _mm_loadu_si128(lane.as_ptr().cast()) })
+}
+
+#[target_feature(enable = "avx512f")]
+fn widen_u16(lane: &[u16; 16]) -> __m512i {
+    // SAFETY: 32 bytes are there to be read; the load needs no alignment.
+    _mm512_cvtepu16_epi32(unsafe { _mm256_loadu_si256(lane.as_ptr().cast()) })
+}
+
+#[target_feature(enable = "avx512f")]
+fn widen_u32(lane: &[u32; 16]) -> __m512i {
+    load(lane)
+}
+
+sums!(sums_u8, u8, widen_u8);
+sums!(sums_u16, u16, widen_u16);
+sums!(sums_u32, u32, widen_u32);

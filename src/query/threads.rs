@@ -1,0 +1,216 @@
+//! Threads for questions: each is led by the thread that asks it, and a long one is helped by threads that are free.
+//! Knows shares of work by number; knows no question.
+//!
+//! ```text
+//!   asking thread ── works through the shares itself; a short question never leaves it
+//!   helpers       ── one for each further core: lent to one long question at a time, and only while free
+//!   leads         ── the threads that asynchronous callers' questions run on, more than there are cores
+//! ```
+//! So no question waits in a queue behind a long one: several at once are the scheduler's matter, which is fair.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use crossbeam::channel::{Sender, unbounded};
+
+/// A question is led alone for so long before anyone is called to help: about what the call costs.
+const ALONE: Duration = Duration::from_micros(30);
+/// Help is called only if at least so much is left to do.
+const LEFT_WORTH_HELP: Duration = Duration::from_micros(60);
+/// Threads that lead questions, for each core.
+const LEADS_A_CORE: usize = 8;
+
+type Job = Box<dyn FnOnce() + Send>;
+
+/// The threads of all questions.
+pub struct Threads {
+    helpers: rayon::ThreadPool,
+    free_helpers: AtomicUsize,
+    leads: Sender<Job>,
+}
+
+/// Helpers that a question has taken; given back when dropped.
+struct Taken<'a> {
+    threads: &'a Threads,
+    count: usize,
+}
+
+impl Drop for Taken<'_> {
+    fn drop(&mut self) {
+        self.threads.free_helpers.fetch_add(self.count, Ordering::AcqRel);
+    }
+}
+
+impl Threads {
+    /// For `cores` cores; 0: as many as there are.
+    ///
+    /// # Errors
+    /// What the system says where it has no threads left.
+    pub fn new(cores: usize) -> std::io::Result<Threads> {
+        let available = || std::thread::available_parallelism().map_or(1, usize::from);
+        let cores = if cores == 0 { available() } else { cores };
+        let helpers = rayon::ThreadPoolBuilder::new()
+            .num_threads((cores - 1).max(1))
+            .thread_name(|n| format!("headcount-help-{n}"))
+            .build()
+            .map_err(std::io::Error::other)?;
+        let (leads, jobs) = unbounded::<Job>();
+        for n in 0..cores * LEADS_A_CORE {
+            let jobs = jobs.clone();
+            let lead = std::thread::Builder::new().name(format!("headcount-lead-{n}"));
+            // A job that panics ends its own question: its caller finds that nothing was answered.
+            lead.spawn(move || {
+                for job in jobs {
+                    _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(job));
+                }
+            })?;
+        }
+        Ok(Threads { helpers, free_helpers: AtomicUsize::new(cores - 1), leads })
+    }
+
+    /// Runs a job on a thread that leads questions; for callers that must not wait.
+    pub fn lead(&self, job: impl FnOnce() + Send + 'static) {
+        // The receiving threads live as long as the sender, which is `self`.
+        _ = self.leads.send(Box::new(job));
+    }
+
+    fn take(&self, wanted: usize) -> Taken<'_> {
+        let mut count = 0;
+        let took = self.free_helpers.fetch_update(Ordering::AcqRel, Ordering::Acquire, |free| {
+            count = free.min(wanted);
+            (count > 0).then(|| free - count)
+        });
+        Taken { threads: self, count: if took.is_ok() { count } else { 0 } }
+    }
+
+    /// Runs `each` for all of `0..shares` and adds the partials up, which must not depend on the order. A partial is
+    /// made by `start` for each thread that takes part.
+    ///
+    /// # Errors
+    /// The first that a share gives; shares not begun by then are left.
+    pub fn fold<T: Send, E: Send>(
+        &self,
+        shares: usize,
+        start: impl Fn() -> T + Sync,
+        each: impl Fn(&mut T, usize) -> Result<(), E> + Sync,
+        merge: impl Fn(T, T) -> T,
+    ) -> Result<T, E> {
+        let next = AtomicUsize::new(0);
+        let mut partial = start();
+        let begun = Instant::now();
+        let mut taken = None;
+        while let Some(share) = claim(&next, shares) {
+            each(&mut partial, share)?;
+            let (left, elapsed) = (shares - share - 1, begun.elapsed());
+            if left > 0 && elapsed >= ALONE && elapsed * left as u32 / (share as u32 + 1) >= LEFT_WORTH_HELP {
+                taken = Some(self.take(left)).filter(|taken| taken.count > 0);
+                break;
+            }
+        }
+        let helped = taken.as_ref().map_or(0, |taken| taken.count);
+        let partials = Mutex::new(Vec::with_capacity(helped));
+        let work = |mut partial: T| -> Result<T, E> {
+            while let Some(share) = claim(&next, shares) {
+                if let Err(error) = each(&mut partial, share) {
+                    next.store(shares, Ordering::Relaxed);
+                    return Err(error);
+                }
+            }
+            Ok(partial)
+        };
+        let mine = self.helpers_scope(
+            helped,
+            || work(partial),
+            || {
+                let partial = work(start());
+                partials.lock().unwrap_or_else(|held| held.into_inner()).push(partial);
+            },
+        );
+        drop(taken);
+        let others = partials.into_inner().unwrap_or_else(|held| held.into_inner());
+        others.into_iter().try_fold(mine?, |sum, partial| Ok(merge(sum, partial?)))
+    }
+
+    fn helpers_scope<R>(&self, helped: usize, lead: impl FnOnce() -> R, help: impl Fn() + Sync) -> R {
+        if helped == 0 {
+            return lead();
+        }
+        self.helpers.in_place_scope(|scope| {
+            (0..helped).for_each(|_| scope.spawn(|_| help()));
+            lead()
+        })
+    }
+
+    /// Runs `each` for all of `0..shares` and gives the results in their order.
+    ///
+    /// # Errors
+    /// The first that a share gives.
+    pub fn map<T: Send, E: Send>(
+        &self,
+        shares: usize,
+        each: impl Fn(usize) -> Result<T, E> + Sync,
+    ) -> Result<Vec<T>, E> {
+        let results = self.fold(
+            shares,
+            Vec::new,
+            |results, share| {
+                results.push((share, each(share)?));
+                Ok(())
+            },
+            |mut a, b| {
+                a.extend(b);
+                a
+            },
+        );
+        let mut results = results?;
+        results.sort_unstable_by_key(|(share, _)| *share);
+        Ok(results.into_iter().map(|(_, result)| result).collect())
+    }
+}
+
+fn claim(next: &AtomicUsize, shares: usize) -> Option<usize> {
+    Some(next.fetch_add(1, Ordering::Relaxed)).filter(|share| *share < shares)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_share_is_run_once_whoever_helps() {
+        for cores in [1, 2, 5] {
+            let threads = Threads::new(cores).unwrap();
+            for (shares, pause_us) in [(0, 0), (1, 50), (40, 0), (40, 100)] {
+                let slow = |share| {
+                    std::thread::sleep(Duration::from_micros(pause_us));
+                    Ok::<_, ()>(share)
+                };
+                assert_eq!(threads.map(shares, slow), Ok((0..shares).collect()));
+                let sum = threads.fold(shares, || 0, |sum, share| Ok::<_, ()>(*sum += share), |a, b| a + b);
+                assert_eq!(sum, Ok((0..shares).sum()));
+            }
+            assert_eq!(threads.free_helpers.load(Ordering::Relaxed), cores - 1, "all were given back");
+        }
+    }
+
+    #[test]
+    fn the_first_error_ends_it() {
+        let threads = Threads::new(3).unwrap();
+        let failing = |share: usize| {
+            std::thread::sleep(Duration::from_micros(50));
+            if share == 7 { Err("seven") } else { Ok(()) }
+        };
+        assert_eq!(threads.map(1_000_000, failing), Err("seven"));
+        assert_eq!(threads.free_helpers.load(Ordering::Relaxed), 2, "all were given back");
+    }
+
+    #[test]
+    fn a_job_that_panics_leaves_the_threads_at_work() {
+        let threads = Threads::new(1).unwrap();
+        (0..20).for_each(|_| threads.lead(|| panic!("on purpose")));
+        let (done, wait) = unbounded();
+        threads.lead(move || done.send(()).unwrap());
+        wait.recv_timeout(Duration::from_secs(20)).unwrap();
+    }
+}
