@@ -3,7 +3,7 @@
 //!
 //! # Reading the source
 //! - [`ids`]: the id space and its units; [`schema`]: names and types
-//! - [`container`], [`bitmaps`], [`column`], [`lists`], [`keys`]: what a stripe keeps, mapped or owned
+//! - [`container`], [`bitmaps`], [`column`], [`pages`], [`lists`], [`keys`]: what a stripe keeps, mapped or owned
 //! - [`values`], [`index`]: texts and identities to numbers
 //! - [`field`], [`view`]: what a question reads
 //! - [`batch`] → `prepare` → `changes` → `apply`: the way of a write
@@ -22,7 +22,7 @@ pub mod column;
 pub mod container;
 pub mod keys;
 pub mod lists;
-mod varpage;
+pub mod pages;
 
 pub mod field;
 pub mod index;
