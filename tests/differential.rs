@@ -131,7 +131,7 @@ fn load(
     let mut left = people;
     while left > 0 {
         let rows = left.min(200_000);
-        let outcome = loader.add(&lines::many(random, world, falls, rows)).map_err(|e| e.to_string())?;
+        let outcome = loader.add(lines::many(random, world, falls, rows)).map_err(|e| e.to_string())?;
         if outcome.created != rows {
             return Err(format!("the loader made {} people of {rows}", outcome.created));
         }

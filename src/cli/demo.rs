@@ -8,6 +8,7 @@ use std::time::Instant;
 use clap::Args;
 use storage::{DataDir, SchemaJson};
 
+use super::import::OWNED_BYTES_MAX;
 use super::serve::{ServeArgs, serve};
 use super::show::{grouped, progress_bar, table};
 use super::{Failure, Outcome};
@@ -18,8 +19,6 @@ use crate::query::bind::date_of;
 
 /// People that are loaded at a time.
 const FRAME_PEOPLE: u32 = 1 << 16;
-/// Changes held in memory before they go to disk, in bytes.
-const OWNED_BYTES_MAX: u64 = 2 << 30;
 
 /// Questions that the demo asks, in words and as text.
 const QUESTIONS: &[(&str, &str)] = &[

@@ -19,8 +19,8 @@ use crate::import::load::{BadLine, LoadError, Loaded, StoreTarget, Target, load_
 use crate::import::read::{Expect, Format, Kind, Others};
 use crate::import::write::{Shape, writer};
 
-/// Changes that are held in memory before they go to disk, in bytes.
-const OWNED_BYTES_MAX: u64 = 3 << 30;
+/// Changes in memory, in bytes, from which on they go to disk; up to three times as much may be held meanwhile.
+pub(super) const OWNED_BYTES_MAX: u64 = 768 << 20;
 /// Bad lines that are printed; all are counted.
 const BAD_LINES_SHOWN: u64 = 20;
 

@@ -1,14 +1,12 @@
 //! Members as frames: what an export writes, in batches of rows.
 //! Knows cells and frame columns; the formats are `import`'s.
 
-use std::collections::HashMap;
-use std::sync::Arc;
-
 use storage::{TagType, View};
 
 use super::{MembersRequest, Question, Result, Space};
 use crate::import::frame::{Column, Frame, UNKNOWN_CODE};
 use crate::import::read::FRAME_ROWS;
+use crate::import::texts::Texts;
 use crate::query;
 use crate::query::cell::Cell;
 
@@ -18,26 +16,8 @@ enum Building {
     Flag(Vec<Option<bool>>),
     Date(Vec<Option<i32>>),
     Plain(Vec<u32>, Vec<u8>),
-    Text(Dictionary, Vec<u32>),
-    Set(Dictionary, Vec<u32>, Vec<u32>),
-}
-
-#[derive(Default)]
-struct Dictionary {
-    texts: Vec<Box<str>>,
-    codes: HashMap<Box<str>, u32>,
-}
-
-impl Dictionary {
-    fn code(&mut self, text: &str) -> u32 {
-        if let Some(code) = self.codes.get(text) {
-            return *code;
-        }
-        let code = self.texts.len() as u32;
-        self.texts.push(text.into());
-        self.codes.insert(text.into(), code);
-        code
-    }
+    Text(Texts, Vec<u32>),
+    Set(Texts, Vec<u32>, Vec<u32>),
 }
 
 impl Space {
@@ -97,8 +77,8 @@ impl Building {
     fn of(view: &View, name: &str) -> Building {
         match view.schema().tag(name).map(|(_, tag)| tag.tag_type) {
             Some(TagType::Flag) => Building::Flag(Vec::new()),
-            Some(TagType::Category) => Building::Text(Dictionary::default(), Vec::new()),
-            Some(TagType::Set) => Building::Set(Dictionary::default(), vec![0], Vec::new()),
+            Some(TagType::Category) => Building::Text(Texts::default(), Vec::new()),
+            Some(TagType::Set) => Building::Set(Texts::default(), vec![0], Vec::new()),
             Some(TagType::Number { scale }) => Building::Number(scale, Vec::new()),
             Some(TagType::Date) => Building::Date(Vec::new()),
             None if name == "one_id" => Building::Number(0, Vec::new()),
@@ -138,10 +118,8 @@ impl Building {
             Building::Flag(values) => Column::Flag(values),
             Building::Date(values) => Column::Date(values),
             Building::Plain(offsets, bytes) => Column::Plain { offsets, bytes },
-            Building::Text(dictionary, codes) => Column::Text { dictionary: Arc::new(dictionary.texts), codes },
-            Building::Set(dictionary, offsets, codes) => {
-                Column::Set { dictionary: Arc::new(dictionary.texts), offsets, codes }
-            }
+            Building::Text(texts, codes) => Column::Text { dictionary: texts.dictionary(), codes },
+            Building::Set(texts, offsets, codes) => Column::Set { dictionary: texts.dictionary(), offsets, codes },
         }
     }
 }

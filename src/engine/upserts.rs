@@ -7,7 +7,6 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::Arc;
 
 use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
@@ -20,6 +19,7 @@ use storage::{
 
 use super::{Error, Result, Space};
 use crate::import::numbers::{NumberMisfit, parse_decimal};
+use crate::import::texts::Texts;
 use crate::query::bind::day_number;
 
 /// Bounds on a batch.
@@ -263,8 +263,7 @@ struct Building<'s> {
 }
 
 struct TagBuilder {
-    dictionary: Vec<Box<str>>,
-    codes: HashMap<Box<str>, u32>,
+    dictionary: Texts,
     texts: Vec<(u32, u32)>,
     numbers: Vec<(u32, Option<i64>)>,
     sets: Vec<(u32, SetOp, u32)>,
@@ -419,13 +418,13 @@ impl<'s> Building<'s> {
                     _ => builder.numbers.push((row, None)),
                 },
                 Change::Text(text) => {
-                    let code = builder.code(&text);
+                    let code = builder.dictionary.code(&text);
                     builder.texts.push((row, code));
                 }
                 Change::Number(value) => builder.numbers.push((row, Some(value))),
                 Change::Set(op, texts) => {
                     for text in texts {
-                        let code = builder.code(&text);
+                        let code = builder.dictionary.code(&text);
                         builder.set_codes.push(code);
                     }
                     builder.sets.push((row, op, builder.set_codes.len() as u32));
@@ -452,8 +451,7 @@ impl<'s> Building<'s> {
 impl TagBuilder {
     fn new() -> TagBuilder {
         TagBuilder {
-            dictionary: Vec::new(),
-            codes: HashMap::new(),
+            dictionary: Texts::default(),
             texts: Vec::new(),
             numbers: Vec::new(),
             sets: Vec::new(),
@@ -461,18 +459,8 @@ impl TagBuilder {
         }
     }
 
-    fn code(&mut self, text: &str) -> u32 {
-        if let Some(code) = self.codes.get(text) {
-            return *code;
-        }
-        let code = self.dictionary.len() as u32;
-        self.dictionary.push(text.into());
-        self.codes.insert(text.into(), code);
-        code
-    }
-
     fn finish(self, tag_type: TagType) -> TagChanges {
-        let dictionary = Arc::new(self.dictionary);
+        let dictionary = self.dictionary.dictionary();
         match tag_type {
             TagType::Category => TagChanges::Texts { dictionary, changes: self.texts },
             TagType::Set => TagChanges::Sets { dictionary, changes: self.sets, codes: self.set_codes },

@@ -71,7 +71,7 @@ pub struct StoreTarget<'a>(pub &'a mut BulkLoader);
 impl Target for StoreTarget<'_> {
     fn add(&mut self, frame: &Frame) -> Result<Outcome, LoadError> {
         let batch = upserts(frame, self.0.view().schema())?;
-        Ok(self.0.add(&batch)?)
+        Ok(self.0.add(batch)?)
     }
 }
 

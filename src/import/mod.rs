@@ -25,6 +25,6 @@ mod write_parquet;
 mod fill;
 mod moments;
 pub(crate) mod numbers;
-mod texts;
+pub(crate) mod texts;
 
 pub(crate) use write_parquet::{Part, PartsFile, PartsLayout};

@@ -1,7 +1,7 @@
-//! Texts to codes: the growing dictionary behind one column of a reader.
+//! Texts to codes: the growing dictionary behind one column of a reader, of an export or of a batch of upserts.
 //! Knows texts; knows no column.
 //!
-//! One dictionary is kept from frame to frame while it is small, so that whoever empties the frames can see by the
+//! A reader's dictionary is kept from frame to frame while it is small, so that whoever empties the frames can see by the
 //! `Arc` that nothing is new; past [`TEXTS_KEPT_MAX`] it is begun afresh, so that it never grows with the file.
 
 use std::sync::Arc;

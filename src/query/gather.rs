@@ -23,22 +23,42 @@ impl PageMembers<'_> {
     pub(crate) fn count_marked(self, marks: &PageBits) -> u32 {
         match self {
             PageMembers::Bits(bits) => kernels::and_count_page(bits, marks),
-            PageMembers::Ids(ids) => ids.iter().map(|low| (marks[slot(*low) / 64] >> (low % 64) & 1) as u32).sum(),
+            PageMembers::Ids(ids) => ids.iter().map(|low| (marks[slot_of(*low) / 64] >> (low % 64) & 1) as u32).sum(),
         }
     }
 
     /// Calls `each` with the place in the page of every member.
     #[inline(always)]
-    pub(crate) fn for_each_slot(self, mut each: impl FnMut(usize)) {
+    pub(crate) fn for_each_slot(self, each: impl FnMut(usize)) {
         match self {
-            PageMembers::Bits(bits) => Slots::of(bits).for_each(|slot| each(usize::from(slot))),
-            PageMembers::Ids(ids) => ids.iter().for_each(|low| each(slot(*low))),
+            PageMembers::Bits(bits) => slots_of(bits).for_each(each),
+            PageMembers::Ids(ids) => ids.iter().map(|low| slot_of(*low)).for_each(each),
         }
     }
 }
 
-fn slot(low: u16) -> usize {
+/// Place in its page of an id of the chunk.
+pub(crate) fn slot_of(low: u16) -> usize {
     usize::from(low % PAGE)
+}
+
+/// Calls `each` with the number in the chunk of every page that has members, and with them.
+#[inline(always)]
+pub(crate) fn each_page_of_set(set: &ChunkSet, mut each: impl FnMut(usize, PageMembers<'_>)) {
+    match set {
+        ChunkSet::Ids(ids) => {
+            for group in ids.chunk_by(|a, b| a / PAGE == b / PAGE) {
+                each(usize::from(group[0] / PAGE), PageMembers::Ids(group));
+            }
+        }
+        ChunkSet::Bits(bits) => {
+            for (at, words) in bits.as_chunks::<PAGE_WORDS>().0.iter().enumerate() {
+                if words.iter().any(|word| *word != 0) {
+                    each(at, PageMembers::Bits(words));
+                }
+            }
+        }
+    }
 }
 
 /// Calls `each` with every page of a chunk that has members, and with them.
@@ -49,21 +69,7 @@ pub(crate) fn each_page<'a>(
     set: &ChunkSet,
     mut each: impl FnMut(&Page<'a>, PageMembers<'_>),
 ) {
-    match set {
-        ChunkSet::Ids(ids) => {
-            for group in ids.chunk_by(|a, b| a / PAGE == b / PAGE) {
-                let page = column.page(chunk * CHUNK_PAGES + usize::from(group[0] / PAGE));
-                each(&page, PageMembers::Ids(group));
-            }
-        }
-        ChunkSet::Bits(bits) => {
-            for (at, words) in bits.as_chunks::<PAGE_WORDS>().0.iter().enumerate() {
-                if words.iter().any(|word| *word != 0) {
-                    each(&column.page(chunk * CHUNK_PAGES + at), PageMembers::Bits(words));
-                }
-            }
-        }
-    }
+    each_page_of_set(set, |page, members| each(&column.page(chunk * CHUNK_PAGES + page), members));
 }
 
 /// Calls `each` with the code of every member of a page; the width of the codes is looked at once.
@@ -111,30 +117,28 @@ pub(crate) fn retain_by_code(
     ids.truncate(kept);
 }
 
-/// Slots that are set in the words of a page.
+/// Places set in the bits of a page.
+pub(crate) fn slots_of(bits: &PageBits) -> impl Iterator<Item = usize> {
+    Slots { words: bits, at: 0, left: bits[0] }
+}
+
 struct Slots<'a> {
     words: &'a [u64; PAGE_WORDS],
     at: usize,
     left: u64,
 }
 
-impl Slots<'_> {
-    fn of(words: &[u64; PAGE_WORDS]) -> Slots<'_> {
-        Slots { words, at: 0, left: words[0] }
-    }
-}
-
 impl Iterator for Slots<'_> {
-    type Item = u16;
+    type Item = usize;
 
     #[inline(always)]
-    fn next(&mut self) -> Option<u16> {
+    fn next(&mut self) -> Option<usize> {
         while self.left == 0 {
             self.at += 1;
             self.left = *self.words.get(self.at)?;
         }
         let bit = self.left.trailing_zeros();
         self.left &= self.left - 1;
-        Some(self.at as u16 * 64 + bit as u16)
+        Some(self.at * 64 + bit as usize)
     }
 }

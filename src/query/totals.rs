@@ -4,13 +4,14 @@
 use storage::column::Page;
 use storage::container::ContainerRef;
 use storage::field::FieldId;
-use storage::ids::STRIPE_CHUNKS;
+use storage::ids::{CHUNK_PAGES, STRIPE_CHUNKS};
+use storage::lists::ListsView;
 use storage::{KNOWN, TagId, TagType};
 
 use super::context::Context;
 use super::error::Result;
 use super::exec::{ChunkSet, Scratch, Stripe};
-use super::gather::{PageMembers, each_page, for_each_code, for_each_value};
+use super::gather::{PageMembers, each_page, each_page_of_set, for_each_code, for_each_value, slot_of, slots_of};
 use super::kernels;
 use super::number::Range;
 use super::plan::{ColumnTest, IdSet, Node, column_test};
@@ -313,7 +314,7 @@ fn tally_stripe(ctx: &Context<'_>, plan: &Node, tag: TagId, stripe: usize, tally
         };
         let by_forward_ns = match tag_type {
             Some(TagType::Category) => members + members / 4,
-            Some(TagType::Set) => members * 12,
+            Some(TagType::Set) => members * 9,
             _ => u64::MAX,
         };
         if by_bitmaps_ns <= by_forward_ns && !by_value.is_empty() {
@@ -321,8 +322,7 @@ fn tally_stripe(ctx: &Context<'_>, plan: &Node, tag: TagId, stripe: usize, tally
                 tally.add(value.0, set.count_in(bitmap.containers[chunk]).into());
             }
         } else if tag_type == Some(TagType::Set) {
-            let first = (chunk as u32) << 16;
-            set.for_each(|low| lists.list(first | u32::from(low)).for_each(|value| by_code.add(value as usize + 1)));
+            by_code.add_lists(&lists, chunk, &set);
         } else if tag_type == Some(TagType::Category) {
             each_page(&column, chunk, &set, |page, members| by_code.add_page(page, members));
         }
@@ -354,9 +354,16 @@ impl CodeCounts {
         CodeCounts { tables: [vec![0; codes], vec![0; codes]] }
     }
 
-    #[inline(always)]
-    fn add(&mut self, code: usize) {
-        self.tables[0][code] += 1;
+    fn add_lists(&mut self, lists: &ListsView<'_>, chunk: usize, set: &ChunkSet) {
+        let table = &mut self.tables[0];
+        each_page_of_set(set, |page, members| {
+            let Some(page) = lists.page(chunk * CHUNK_PAGES + page) else { return };
+            let add = |value: u32| table[value as usize + 1] = table[value as usize + 1].wrapping_add(1);
+            match members {
+                PageMembers::Bits(bits) => page.for_each_code(slots_of(bits), add),
+                PageMembers::Ids(ids) => page.for_each_code(ids.iter().map(|low| slot_of(*low)), add),
+            }
+        });
     }
 
     fn add_page(&mut self, page: &Page<'_>, members: PageMembers<'_>) {

@@ -3,18 +3,19 @@
 //!
 //! Fields do not touch each other, so a large batch is applied field by field on several threads.
 
+use std::borrow::Cow;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::batch::SetOp;
 use crate::bitmaps::BitmapEdit;
-use crate::changes::{Changes, FieldChanges, Record};
+use crate::changes::{Changes, FieldChanges, Identities, Record};
 use crate::column::PageChange;
 use crate::error::{Error, Result};
 use crate::field::{FALSE, Field, FieldId, FieldStripe, Forward, TRUE};
 use crate::ids::{KNOWN, PAGE_PROFILES, ValueId, in_stripe, stripe_of};
 use crate::index::hash_key;
 use crate::keys::SEPARATOR;
+use crate::parallel;
 use crate::schema::{IdTypeId, Schema, SchemaJson, TagType};
 use crate::view::View;
 
@@ -76,22 +77,46 @@ fn apply_changes(view: &mut View, changes: &Changes) -> Result<()> {
             values.add_as(value, text);
         }
     }
-    let created: Vec<(u32, bool)> = changes.created.iter().map(|id| (*id, true)).collect();
+    apply_created(view, &changes.created, changes.next_one_id)?;
+    let mut tasks = identity_tasks(view, &changes.identities);
+    tasks.extend(changes.tags.iter().map(|(tag, changes)| (FieldId::Tag(*tag), Work::Changes(changes))));
+    run_tasks(view, tasks)
+}
+
+/// New people and their identities, but none of their tags: what the next batch of a bulk load needs to know.
+///
+/// # Errors
+/// [`Error::Corrupt`] from a part below.
+pub(crate) fn apply_people(view: &mut View, created: &[u32], next_one_id: u32, new: &Identities) -> Result<()> {
+    apply_created(view, created, next_one_id)?;
+    let tasks = identity_tasks(view, new);
+    run_tasks(view, tasks)
+}
+
+/// The changes of one tag.
+///
+/// # Errors
+/// [`Error::Corrupt`] from a part below.
+pub(crate) fn apply_tag(field: &mut Field, changes: &FieldChanges) -> Result<()> {
+    Work::Changes(changes).run(field)
+}
+
+fn apply_created(view: &mut View, created: &[u32], next_one_id: u32) -> Result<()> {
+    let created: Vec<(u32, bool)> = created.iter().map(|id| (*id, true)).collect();
     apply_live(view, &created)?;
-    view.next_one_id = view.next_one_id.max(changes.next_one_id);
-    let mut tasks: Vec<Task<'_>> = Vec::new();
-    for id_type in 0..view.id_types.len() as u32 {
-        let mine = |identity: &&(IdTypeId, u32, Box<[u8]>)| identity.0.0 == id_type;
-        let keys: Vec<(u32, &[u8])> =
-            changes.identities.iter().filter(mine).map(|(_, id, key)| (*id, &**key)).collect();
-        if !keys.is_empty() {
-            tasks.push((FieldId::IdType(IdTypeId(id_type)), Work::Identities(keys)));
+    view.next_one_id = view.next_one_id.max(next_one_id);
+    Ok(())
+}
+
+fn identity_tasks<'a>(view: &View, identities: &'a Identities) -> Vec<Task<'a>> {
+    let mut by_type: Vec<Vec<(u32, &[u8])>> = vec![Vec::new(); view.id_types.len()];
+    for (id_type, one_id, key) in identities.iter() {
+        if let Some(keys) = by_type.get_mut(id_type.0 as usize) {
+            keys.push((one_id, key));
         }
     }
-    for (tag, field_changes) in &changes.tags {
-        tasks.push((FieldId::Tag(*tag), Work::Changes(field_changes)));
-    }
-    run_tasks(view, &mut tasks)
+    let tasks = (0u32..).zip(by_type).filter(|(_, keys)| !keys.is_empty());
+    tasks.map(|(id_type, keys)| (FieldId::IdType(IdTypeId(id_type)), Work::Identities(keys))).collect()
 }
 
 fn erase(view: &mut View, one_ids: &[u32]) -> Result<()> {
@@ -112,7 +137,7 @@ fn erase(view: &mut View, one_ids: &[u32]) -> Result<()> {
         };
         tasks.push((id, work));
     }
-    run_tasks(view, &mut tasks)?;
+    run_tasks(view, tasks)?;
     apply_live(view, &sorted.iter().map(|id| (*id, false)).collect::<Vec<_>>())
 }
 
@@ -159,53 +184,23 @@ impl Work<'_> {
 }
 
 /// Runs tasks, those of one field in turn, different fields side by side.
-fn run_tasks(view: &mut View, tasks: &mut [Task<'_>]) -> Result<()> {
+fn run_tasks(view: &mut View, mut tasks: Vec<Task<'_>>) -> Result<()> {
     tasks.sort_by_key(|(id, _)| *id);
-    let groups: Vec<&[Task<'_>]> = tasks.chunk_by(|a, b| a.0 == b.0).collect();
-    let size: usize = tasks.iter().map(|(_, work)| work.size()).sum();
-    let run_group = |field: &mut Field, group: &[Task<'_>]| group.iter().try_for_each(|(_, work)| work.run(field));
-    if size < PARALLEL_FROM || groups.len() < 2 {
-        return groups.into_iter().try_for_each(|group| run_group(view.field_mut(group[0].0), group));
-    }
-    let next = AtomicUsize::new(0);
-    let fields: Vec<std::sync::Mutex<Option<Field>>> = groups
-        .iter()
-        .map(|group| {
-            let field = take_field(view, group[0].0);
-            std::sync::Mutex::new(Some(field))
-        })
-        .collect();
-    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(groups.len());
-    let worker = || -> Result<()> {
-        loop {
-            let at = next.fetch_add(1, Ordering::Relaxed);
-            let (Some(group), Some(slot)) = (groups.get(at), fields.get(at)) else { return Ok(()) };
-            if let Ok(mut slot) = slot.lock()
-                && let Some(field) = slot.as_mut()
-            {
-                run_group(field, group)?;
-            }
-        }
-    };
-    let outcome = std::thread::scope(|scope| {
-        let handles: Vec<_> = (0..threads).map(|_| scope.spawn(worker)).collect();
-        let joined = handles.into_iter().map(|h| h.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
-        // Every field goes back into the view below, whichever failed.
-        joined.fold(Ok(()), Result::and)
-    });
-    for (group, slot) in groups.iter().zip(fields) {
-        if let Ok(Some(field)) = slot.into_inner() {
-            *view.field_mut(group[0].0) = field;
+    let size_of = |group: &[Task<'_>]| group.iter().map(|(_, work)| work.size()).sum::<usize>();
+    let mut groups: Vec<(&mut Arc<Field>, &[Task<'_>])> = Vec::new();
+    for field in view.id_types.iter_mut().chain(&mut view.tags) {
+        let first = tasks.partition_point(|(id, _)| *id < field.id);
+        let end = tasks.partition_point(|(id, _)| *id <= field.id);
+        if first < end {
+            groups.push((field, &tasks[first..end]));
         }
     }
-    outcome
-}
-
-/// Takes a field out of the view so that it is changed without being copied, where nobody else holds it.
-fn take_field(view: &mut View, id: FieldId) -> Field {
-    let field = view.field_mut(id);
-    let empty = Field::empty(field.id, field.tag_type);
-    std::mem::replace(field, empty)
+    groups.sort_by_key(|(_, group)| std::cmp::Reverse(size_of(group)));
+    let threads = if size_of(&tasks) < PARALLEL_FROM { 1 } else { parallel::cores() };
+    parallel::for_each(groups.into_iter(), threads, |(field, group)| {
+        let field = Arc::make_mut(field);
+        group.iter().try_for_each(|(_, work)| work.run(field))
+    })
 }
 
 fn add_identities(field: &mut Field, keys: &[(u32, &[u8])]) -> Result<()> {
@@ -215,18 +210,23 @@ fn add_identities(field: &mut Field, keys: &[(u32, &[u8])]) -> Result<()> {
         let stripe = field.stripe_mut(stripe_of(group[0].0));
         let Forward::Keys(forward) = &mut stripe.forward else { unreachable!("an id type has keys") };
         let view = forward.open()?;
-        let mut entries: Vec<(u16, Vec<u8>)> = Vec::with_capacity(group.len());
-        for (one_id, key) in group {
-            let slot = (one_id % PAGE_PROFILES) as u16;
-            if entries.last().is_none_or(|(last, _)| *last != slot) {
-                entries.push((slot, view.keys(in_stripe(*one_id)).to_bytes()));
-            }
-            if let Some((_, entry)) = entries.last_mut() {
-                if !entry.is_empty() {
-                    entry.push(SEPARATOR);
+        let mut entries: Vec<(u16, Cow<'_, [u8]>)> = Vec::with_capacity(group.len());
+        for same in group.chunk_by(|a, b| a.0 == b.0) {
+            let known = view.keys(in_stripe(same[0].0));
+            let entry = match same {
+                [(_, key)] if known.is_empty() => Cow::Borrowed(*key),
+                _ => {
+                    let mut entry = known.to_bytes();
+                    for (_, key) in same {
+                        if !entry.is_empty() {
+                            entry.push(SEPARATOR);
+                        }
+                        entry.extend_from_slice(key);
+                    }
+                    Cow::Owned(entry)
                 }
-                entry.extend_from_slice(key);
-            }
+            };
+            entries.push(((same[0].0 % PAGE_PROFILES) as u16, entry));
         }
         let changes: Vec<(u16, &[u8])> = entries.iter().map(|(slot, entry)| (*slot, &entry[..])).collect();
         forward.apply((in_stripe(group[0].0) / PAGE_PROFILES) as usize, &changes)?;
@@ -329,27 +329,35 @@ fn column_edits(
 fn apply_sets(field: &mut Field, changes: &[(u32, SetOp, u32)], codes: &[u32]) -> Result<()> {
     let (mut start, mut done) = (0, 0);
     let mut edits: Vec<BitmapEdit> = Vec::new();
+    let (mut old, mut new) = (Vec::new(), Vec::new());
+    // New lists of a page, one after the other, and where each ends.
+    let (mut lists_of_page, mut ends): (Vec<u32>, Vec<(u16, usize)>) = (Vec::new(), Vec::new());
     for group in changes.chunk_by(|a, b| page_of(a.0) == page_of(b.0)) {
         let stripe = field.stripe_mut(stripe_of(group[0].0));
         let Forward::Lists(lists) = &mut stripe.forward else { unreachable!("a set has lists") };
         let view = lists.open()?;
-        let mut new_lists: Vec<(u16, Vec<u32>)> = Vec::with_capacity(group.len());
+        lists_of_page.clear();
+        ends.clear();
         for same in group.chunk_by(|a, b| a.0 == b.0) {
             let id = in_stripe(same[0].0);
-            let old = view.list(id).to_vec();
-            let mut new = old.clone();
+            old.clear();
+            view.list(id).for_each(|code| old.push(code));
+            new.clone_from(&old);
             for (_, op, end) in same {
                 apply_op(&mut new, *op, &codes[start..*end as usize]);
                 start = *end as usize;
             }
             if new != old {
                 push_set_edits(&mut edits, id, &old, &new);
-                new_lists.push(((same[0].0 % PAGE_PROFILES) as u16, new));
+                lists_of_page.extend_from_slice(&new);
+                ends.push(((same[0].0 % PAGE_PROFILES) as u16, lists_of_page.len()));
             }
         }
-        if !new_lists.is_empty() {
+        if !ends.is_empty() {
             let page = (in_stripe(group[0].0) / PAGE_PROFILES) as usize;
-            lists.apply(page, &new_lists.iter().map(|(slot, list)| (*slot, &list[..])).collect::<Vec<_>>())?;
+            let starts = std::iter::once(0).chain(ends.iter().map(|(_, end)| *end));
+            let new_lists = starts.zip(&ends).map(|(start, (slot, end))| (*slot, &lists_of_page[start..*end]));
+            lists.apply(page, &new_lists.collect::<Vec<_>>())?;
         }
         done += group.len();
         if changes.get(done).is_none_or(|next| stripe_of(next.0) != stripe_of(group[0].0)) {
@@ -361,7 +369,10 @@ fn apply_sets(field: &mut Field, changes: &[(u32, SetOp, u32)], codes: &[u32]) -
 
 fn apply_op(list: &mut Vec<u32>, op: SetOp, codes: &[u32]) {
     match op {
-        SetOp::Replace => *list = codes.to_vec(),
+        SetOp::Replace => {
+            list.clear();
+            list.extend_from_slice(codes);
+        }
         SetOp::Remove => list.retain(|code| codes.binary_search(code).is_err()),
         SetOp::Add => {
             list.extend_from_slice(codes);

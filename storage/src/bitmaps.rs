@@ -16,7 +16,7 @@ use std::sync::Arc;
 use crate::codec::{pad_to, put_u32};
 use crate::container::{Bits, Container, ContainerRef, Edit, runs_if_smaller};
 use crate::error::Result;
-use crate::ids::{STRIPE_CHUNKS, ValueId};
+use crate::ids::{KNOWN, STRIPE_CHUNKS, ValueId};
 use crate::pack::{PART_ALIGN, Part};
 
 const KIND_ARRAY: u32 = 0;
@@ -141,11 +141,11 @@ impl StripeBitmaps {
     ///
     /// # Errors
     /// [`crate::Error::Corrupt`] from the part below.
-    pub(crate) fn apply(&mut self, mut edits: Vec<BitmapEdit>) -> Result<()> {
+    pub(crate) fn apply(&mut self, edits: Vec<BitmapEdit>) -> Result<()> {
         if edits.is_empty() {
             return Ok(());
         }
-        edits.sort_by_key(|e| e.target());
+        let edits = sorted(edits);
         let base = self.base.clone();
         let below = StripeBitmaps { base, owned: Vec::new() };
         let below = below.open()?;
@@ -200,6 +200,34 @@ impl StripeBitmaps {
         out.extend_from_slice(&payload);
         Ok(Some(out))
     }
+}
+
+/// Edits by value and id; those of one target stay in turn. They come by ascending id nearly always, so that putting
+/// each into its value's place is enough.
+fn sorted(mut edits: Vec<BitmapEdit>) -> Vec<BitmapEdit> {
+    if edits.is_sorted_by_key(|e| e.target()) {
+        return edits;
+    }
+    let largest = edits.iter().map(|e| e.value()).filter(|v| *v != KNOWN.0).max().unwrap_or(0) as usize;
+    if largest > edits.len() {
+        edits.sort_by_key(|e| e.target());
+        return edits;
+    }
+    // Everyone's values in order, and behind them who is known.
+    let place = |edit: &BitmapEdit| (edit.value() as usize).min(largest + 1);
+    let mut starts = vec![0usize; largest + 3];
+    edits.iter().for_each(|edit| starts[place(edit) + 1] += 1);
+    (1..starts.len()).for_each(|at| starts[at] += starts[at - 1]);
+    let mut placed = vec![BitmapEdit(0); edits.len()];
+    for edit in edits {
+        let start = &mut starts[place(&edit)];
+        placed[*start] = edit;
+        *start += 1;
+    }
+    if !placed.is_sorted_by_key(|e| e.target()) {
+        placed.sort_by_key(|e| e.target());
+    }
+    placed
 }
 
 impl OwnedValue {

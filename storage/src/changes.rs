@@ -33,12 +33,45 @@ pub(crate) struct Changes {
     pub(crate) next_one_id: u32,
     /// New profiles, ascending.
     pub(crate) created: Vec<u32>,
-    /// New identities, in order of acceptance.
-    pub(crate) identities: Vec<(IdTypeId, u32, Box<[u8]>)>,
+    /// New identities.
+    pub(crate) identities: Identities,
     /// New values of a tag: the first's number, and their texts in order.
     pub(crate) values: Vec<(TagId, u32, Vec<Box<str>>)>,
     /// Changes by tag; sorted by OneID, those of one profile in turn.
     pub(crate) tags: Vec<(TagId, FieldChanges)>,
+}
+
+/// Identities in order of acceptance; their keys lie one after the other.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Identities {
+    /// Id type, OneID, and where the key ends.
+    entries: Vec<(IdTypeId, u32, u32)>,
+    bytes: Vec<u8>,
+}
+
+impl Identities {
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Adds one.
+    pub(crate) fn push(&mut self, id_type: IdTypeId, one_id: u32, key: &[u8]) {
+        self.bytes.extend_from_slice(key);
+        self.entries.push((id_type, one_id, self.bytes.len() as u32));
+    }
+
+    /// One of them: id type, OneID and key.
+    pub(crate) fn get(&self, at: usize) -> (IdTypeId, u32, &[u8]) {
+        let (id_type, one_id, end) = self.entries[at];
+        let start = if at == 0 { 0 } else { self.entries[at - 1].2 };
+        (id_type, one_id, &self.bytes[start as usize..end as usize])
+    }
+
+    /// All of them.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (IdTypeId, u32, &[u8])> {
+        (0..self.len()).map(|at| self.get(at))
+    }
 }
 
 /// Changes of one tag.
@@ -108,9 +141,9 @@ impl Changes {
         put_ids(out, &self.created);
         put_varint(out, self.identities.len() as u64);
         let mut before = 0;
-        for (id_type, one_id, key) in &self.identities {
+        for (id_type, one_id, key) in self.identities.iter() {
             put_varint(out, id_type.0.into());
-            put_delta(out, &mut before, *one_id);
+            put_delta(out, &mut before, one_id);
             put_bytes(out, key);
         }
         put_varint(out, self.values.len() as u64);
@@ -134,7 +167,7 @@ impl Changes {
         for _ in 0..reader.count(3)? {
             let id_type = IdTypeId(reader.varint_u32()?);
             let one_id = read_delta(reader, &mut before)?;
-            changes.identities.push((id_type, one_id, reader.bytes()?.into()));
+            changes.identities.push(id_type, one_id, reader.bytes()?);
         }
         for _ in 0..reader.count(3)? {
             let (tag, first) = (TagId(reader.varint_u32()?), reader.varint_u32()?);
@@ -151,6 +184,14 @@ impl Changes {
 }
 
 impl FieldChanges {
+    /// Whether nothing is changed.
+    pub(crate) fn is_empty(&self) -> bool {
+        match self {
+            FieldChanges::Codes(changes) => changes.is_empty(),
+            FieldChanges::Sets { changes, .. } => changes.is_empty(),
+        }
+    }
+
     fn encode(&self, out: &mut Vec<u8>) {
         let mut before = 0;
         match self {
@@ -271,10 +312,12 @@ mod tests {
             keys in proptest::collection::vec((0u32..3, any::<u32>(), "[a-z]{1,9}"), 0..9),
             tags in proptest::collection::vec((0u32..9, field_changes()), 0..4),
         ) {
+            let mut identities = Identities::default();
+            keys.iter().for_each(|(id_type, one_id, key)| identities.push(IdTypeId(*id_type), *one_id, key.as_bytes()));
             let changes = Changes {
                 next_one_id,
                 created,
-                identities: keys.into_iter().map(|(t, id, k)| (IdTypeId(t), id, k.into_bytes().into())).collect(),
+                identities,
                 values: vec![(TagId(3), 7, vec!["a".into(), "".into()])],
                 tags: tags.into_iter().map(|(t, c)| (TagId(t), c)).collect(),
             };

@@ -129,7 +129,14 @@ impl Container {
     pub fn apply(&mut self, edits: &[Edit]) {
         debug_assert!(edits.is_sorted_by(|a, b| a.low < b.low));
         match self {
-            Container::Array(ids) if ids.len() + edits.len() <= ARRAY_MAX => *ids = merged(ids, edits),
+            Container::Array(ids) if ids.len() + edits.len() <= ARRAY_MAX => {
+                let is_behind = edits.first().is_none_or(|edit| ids.last().is_none_or(|last| *last < edit.low));
+                if is_behind {
+                    ids.extend(edits.iter().filter(|edit| edit.set).map(|edit| edit.low));
+                } else {
+                    *ids = merged(ids, edits);
+                }
+            }
             Container::Array(ids) => {
                 let mut bits = Box::new([0; CHUNK_WORDS]);
                 ids.iter().for_each(|&low| set_bit(&mut bits, low));

@@ -3,6 +3,7 @@
 //!
 //! ```text
 //!   HashIndex = tables: mapped, sorted by hash  +  delta: open addressing over atomic words, shared by all views
+//!               + frozen: deltas that a store snapshot is just making a table of
 //!
 //!   table part = bucket_bits:u32 count:u32 starts[2^bucket_bits + 1]:u32 pad8 entries[count]:u64
 //!   entry      = hash:u32 << 32 | number:u32        8 bytes an entry, about 8.3 with the starts
@@ -20,6 +21,8 @@ use crate::error::Result;
 use crate::pack::Part;
 
 const DELTA_SLOTS_MIN: usize = 1 << 10;
+/// Keys whose cache misses overlap.
+const ASKED_AT_ONCE: usize = 64;
 /// A bucket of a table holds about this many entries: two cache lines.
 const BUCKET_ENTRIES: usize = 16;
 
@@ -29,9 +32,10 @@ pub fn hash_key(key: &[u8]) -> u32 {
 }
 
 /// The index as one view sees it.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct HashIndex {
     tables: Vec<Arc<Part>>,
+    frozen: Vec<Arc<Delta>>,
     delta: Arc<Delta>,
 }
 
@@ -42,9 +46,9 @@ struct Delta {
     count: AtomicUsize,
 }
 
-impl Default for HashIndex {
-    fn default() -> Self {
-        HashIndex { tables: Vec::new(), delta: Arc::new(Delta::with_slots(DELTA_SLOTS_MIN)) }
+impl Default for Delta {
+    fn default() -> Delta {
+        Delta::with_slots(DELTA_SLOTS_MIN)
     }
 }
 
@@ -79,6 +83,24 @@ impl Delta {
         }
     }
 
+    /// Sets `may` of each key whose hash an entry has. The first words are read before any is looked at, so that their
+    /// cache misses overlap.
+    fn may_hold(&self, keys: &[u64], may: &mut [bool]) {
+        let mask = self.slots.len() - 1;
+        let mut first = [0; ASKED_AT_ONCE];
+        for (first, key) in first.iter_mut().zip(keys) {
+            *first = self.slots[(key >> 32) as usize & mask].load(Ordering::Acquire);
+        }
+        for ((first, key), may) in first.into_iter().zip(keys).zip(may) {
+            let (hash, mut entry, mut at) = (key >> 32, first, (key >> 32) as usize & mask);
+            while entry != 0 && entry >> 32 != hash {
+                at = (at + 1) & mask;
+                entry = self.slots[at].load(Ordering::Acquire);
+            }
+            *may |= entry != 0;
+        }
+    }
+
     /// Entries as `hash << 32 | number`, sorted.
     fn sorted(&self) -> Vec<u64> {
         let mut entries: Vec<u64> =
@@ -99,8 +121,10 @@ impl HashIndex {
     /// # Errors
     /// [`crate::Error::Corrupt`] from a table.
     pub fn find(&self, hash: u32, mut is_it: impl FnMut(u32) -> bool) -> Result<Option<u32>> {
-        if let Some(number) = self.delta.find(hash, &mut is_it) {
-            return Ok(Some(number));
+        for delta in self.deltas() {
+            if let Some(number) = delta.find(hash, &mut is_it) {
+                return Ok(Some(number));
+            }
         }
         for table in self.tables.iter().rev() {
             let table = Table::open(table)?;
@@ -109,6 +133,26 @@ impl HashIndex {
             }
         }
         Ok(None)
+    }
+
+    /// For each key, by [`xxh3_64`] of it, whether any entry has its hash. A few cache misses a key, of many keys at a time.
+    ///
+    /// # Errors
+    /// [`crate::Error::Corrupt`] from a table.
+    pub(crate) fn may_hold(&self, keys: &[u64]) -> Result<Vec<bool>> {
+        let mut may = vec![false; keys.len()];
+        for delta in self.deltas() {
+            keys.chunks(ASKED_AT_ONCE).zip(may.chunks_mut(ASKED_AT_ONCE)).for_each(|(k, m)| delta.may_hold(k, m));
+        }
+        for table in &self.tables {
+            let table = Table::open(table)?;
+            keys.chunks(ASKED_AT_ONCE).zip(may.chunks_mut(ASKED_AT_ONCE)).for_each(|(k, m)| table.may_hold(k, m));
+        }
+        Ok(may)
+    }
+
+    fn deltas(&self) -> impl Iterator<Item = &Arc<Delta>> {
+        std::iter::once(&self.delta).chain(self.frozen.iter().rev())
     }
 
     /// Adds an entry; only the writer calls this. Views taken before share it and pass over it.
@@ -127,14 +171,17 @@ impl HashIndex {
         self.delta.put(u64::from(hash) << 32 | u64::from(number + 1));
     }
 
-    /// Entries not yet in a table.
-    pub fn delta_count(&self) -> usize {
-        self.delta.count.load(Ordering::Relaxed)
-    }
-
     /// Bytes of the part that is not mapped.
     pub fn owned_bytes(&self) -> usize {
-        self.delta.slots.len() * 8
+        self.deltas().map(|delta| delta.slots.len() * 8).sum()
+    }
+
+    /// The index as a store snapshot is to take it; what is put here from now on is not in it.
+    pub(crate) fn split(&mut self) -> HashIndex {
+        if self.delta.count.load(Ordering::Relaxed) > 0 {
+            self.frozen.push(std::mem::take(&mut self.delta));
+        }
+        HashIndex { tables: self.tables.clone(), frozen: self.frozen.clone(), delta: Arc::default() }
     }
 
     /// The mapped tables, oldest first.
@@ -149,7 +196,7 @@ impl HashIndex {
     /// # Errors
     /// [`crate::Error::Corrupt`] from a table.
     pub(crate) fn encode(&self, all: bool, keep: impl Fn(u32) -> bool) -> Result<(usize, Option<Vec<u8>>)> {
-        let mut entries = self.delta.sorted();
+        let mut entries = self.deltas().fold(Vec::new(), |entries, delta| merge(&entries, &delta.sorted()));
         let mut kept = self.tables.len();
         if entries.is_empty() && !all {
             return Ok((kept, None));
@@ -169,23 +216,18 @@ impl HashIndex {
 }
 
 impl HashIndex {
-    /// This index over other tables: of the delta stays what they do not hold.
-    ///
-    /// # Errors
-    /// [`crate::Error::Corrupt`] from a table.
-    pub(crate) fn over(&self, tables: Vec<Arc<Part>>) -> Result<HashIndex> {
-        let mut index = HashIndex::mapped(tables);
-        for entry in self.delta.sorted() {
-            let (hash, number) = ((entry >> 32) as u32, entry as u32);
-            if index.find(hash, |found| found == number)?.is_none() {
-                index.put(hash, number);
-            }
-        }
-        Ok(index)
+    /// This index once a store snapshot has made `tables` of all that `taken` held.
+    pub(crate) fn over(&self, tables: Vec<Arc<Part>>, taken: &HashIndex) -> HashIndex {
+        let is_taken = |delta: &&Arc<Delta>| taken.frozen.iter().any(|other| Arc::ptr_eq(delta, other));
+        let frozen = self.frozen.iter().filter(|delta| !is_taken(delta)).cloned().collect();
+        HashIndex { tables, frozen, delta: self.delta.clone() }
     }
 }
 
 fn merge(a: &[u64], b: &[u64]) -> Vec<u64> {
+    if a.is_empty() || b.is_empty() {
+        return [a, b].concat();
+    }
     let mut out = Vec::with_capacity(a.len() + b.len());
     let (mut a, mut b) = (a.iter().peekable(), b.iter().peekable());
     while let (Some(x), Some(y)) = (a.peek(), b.peek()) {
@@ -230,6 +272,24 @@ impl<'a> Table<'a> {
 
     fn is_sound(&self) -> bool {
         self.starts.is_sorted() && self.starts.last().is_some_and(|end| *end as usize == self.entries.len())
+    }
+
+    /// As [`Delta::may_hold`], of a table.
+    fn may_hold(&self, keys: &[u64], may: &mut [bool]) {
+        let mut spans = [(0, 0); ASKED_AT_ONCE];
+        for (span, key) in spans.iter_mut().zip(keys) {
+            let bucket = ((key >> 32) >> (32 - self.bucket_bits)) as usize;
+            *span = (self.starts[bucket] as usize, self.starts[bucket + 1] as usize);
+        }
+        let mut middles = [0; ASKED_AT_ONCE];
+        for (middle, (start, end)) in middles.iter_mut().zip(spans) {
+            *middle = self.entries.get(start.midpoint(end)).map_or(0, |entry| entry >> 32);
+        }
+        for (((key, may), (start, end)), middle) in keys.iter().zip(may).zip(spans).zip(middles) {
+            let (hash, at) = (key >> 32, start.midpoint(end));
+            let rest = if middle < hash { &self.entries[at..end] } else { &self.entries[start..end.min(at + 1)] };
+            *may |= rest.iter().any(|entry| entry >> 32 == hash);
+        }
     }
 
     fn find(&self, hash: u32, is_it: &mut dyn FnMut(u32) -> bool) -> Option<u32> {
@@ -304,6 +364,17 @@ mod tests {
                 prop_assert_eq!(table.find(*hash, &mut |n| n == number), Some(number));
             }
             prop_assert_eq!(index.find(77, |_| false).unwrap(), None);
+            let known: std::collections::BTreeSet<u32> = hashes.iter().copied().collect();
+            let keys: Vec<u64> = hashes.iter().copied().chain(0..100).map(|hash| u64::from(hash) << 32 | 5).collect();
+            let wanted: Vec<bool> = keys.iter().map(|key| known.contains(&((key >> 32) as u32))).collect();
+            prop_assert_eq!(&index.may_hold(&keys).unwrap(), &wanted);
+            index.split();
+            prop_assert_eq!(&index.may_hold(&keys).unwrap(), &wanted);
+            if let Some(table) = table {
+                let mut may = vec![false; keys.len()];
+                keys.chunks(ASKED_AT_ONCE).zip(may.chunks_mut(ASKED_AT_ONCE)).for_each(|(k, m)| table.may_hold(k, m));
+                prop_assert_eq!(&may, &wanted);
+            }
         }
     }
 }

@@ -3,10 +3,10 @@
 //!
 //! # Reading the source
 //! - [`ids`]: the id space and its units; [`schema`]: names and types
-//! - [`container`], [`bitmaps`], [`column`], [`lists`], [`keys`]: what a stripe keeps, mapped or owned
+//! - [`container`], [`bitmaps`], [`column`], [`pages`], [`lists`], [`keys`]: what a stripe keeps, mapped or owned
 //! - [`values`], [`index`]: texts and identities to numbers
 //! - [`field`], [`view`]: what a question reads
-//! - [`batch`] → `prepare` → `changes` → `apply`: the way of a write
+//! - [`batch`] → `resolve`, `prepare` → `changes` → `apply`: the way of a write
 //! - `log`, [`pack`], [`manifest`], `snapshot`: what is on disk
 //! - [`store`]: the order in which things become durable; [`bulk`], [`datadir`], [`verify`]
 
@@ -22,7 +22,7 @@ pub mod column;
 pub mod container;
 pub mod keys;
 pub mod lists;
-mod varpage;
+pub mod pages;
 
 pub mod field;
 pub mod index;
@@ -32,8 +32,10 @@ pub mod view;
 mod apply;
 pub mod batch;
 mod changes;
+mod parallel;
 pub mod portable;
 mod prepare;
+mod resolve;
 pub mod upload;
 
 mod codec;

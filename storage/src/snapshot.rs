@@ -13,6 +13,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
+use crossbeam::channel::bounded;
+
 use crate::apply::{Installed, apply, schema_from, schema_to};
 use crate::bitmaps::StripeBitmaps;
 use crate::changes::Record;
@@ -26,6 +28,7 @@ use crate::keys::StripeKeys;
 use crate::lists::StripeLists;
 use crate::manifest::{CURRENT, KEPT_DIR, Manifest, kept_file_name};
 use crate::pack::{Pack, PackWriter, Part, PartKind, PartName, PartPlace, pack_file_name};
+use crate::parallel;
 use crate::retire::unused;
 use crate::schema::{TagId, TagType};
 use crate::values::Values;
@@ -43,18 +46,27 @@ pub(crate) struct Written {
     pub(crate) packs: Packs,
     pub(crate) installed: Vec<Installed>,
     pub(crate) values: Vec<(TagId, u32, Values)>,
-    pub(crate) indexes: Vec<(FieldId, Vec<Arc<Part>>)>,
+    /// New tables, and the index that they hold.
+    pub(crate) indexes: Vec<(FieldId, Vec<Arc<Part>>, HashIndex)>,
     /// Parts that were copied as they are, from where to where.
     moved: Vec<(PartPlace, PartPlace)>,
 }
 
 /// How a store snapshot is taken.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(crate) struct Options {
+    /// Threads that encode parts, besides the one that writes them; 1: the same.
+    pub(crate) threads: usize,
     /// Leave nothing behind of people who were erased.
     pub(crate) purge: bool,
     /// Packs to leave entirely, besides those that are mostly unnamed.
     pub(crate) leave: BTreeSet<u64>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options { threads: 1, purge: false, leave: BTreeSet::new() }
+    }
 }
 
 /// One leaf of a view as a snapshot keeps it.
@@ -147,17 +159,7 @@ pub(crate) fn write_parts(
     create_dir(&dir)?;
     let mut out =
         Output { writer: PackWriter::create(&dir, previous.next_pack)?, parts: BTreeMap::new(), moved: Vec::new() };
-    let stripes: Vec<(&Field, usize)> =
-        view.fields().flat_map(|field| (0..field.stripes.len()).map(move |stripe| (field, stripe))).collect();
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    for group in stripes.chunks(threads * 2) {
-        for (leaves, (field, stripe)) in encode_group(group, threads)?.into_iter().zip(group) {
-            for (kind, leaf) in leaves {
-                out.put(PartName { field: field.id.number(), stripe: *stripe as u32, kind }, leaf, &leave)?;
-            }
-        }
-    }
-    let kept_tables = put_dictionaries(view, &mut out, options.purge, &leave)?;
+    encode_and_put(jobs(view), &|job| encode(view, job, options.purge), options.threads, &mut out, &leave)?;
     let Output { writer, parts, moved } = out;
     let mut packs = packs.clone();
     let any = parts.values().any(|place| place.pack == previous.next_pack);
@@ -176,7 +178,7 @@ pub(crate) fn write_parts(
     };
     let mut written =
         Written { manifest, packs, installed: Vec::new(), values: Vec::new(), indexes: Vec::new(), moved };
-    written.find_installed(view, &kept_tables)?;
+    written.find_installed(view)?;
     Ok(written)
 }
 
@@ -202,20 +204,79 @@ impl Output {
     }
 }
 
-fn encode_group(group: &[(&Field, usize)], threads: usize) -> Result<Vec<Vec<(PartKind, Leaf)>>> {
-    if threads < 2 || group.iter().all(|(field, stripe)| field.stripes[*stripe].is_mapped_only()) {
-        return group.iter().map(|(field, stripe)| leaves(field, *stripe)).collect();
+/// What is encoded in one go.
+#[derive(Debug, Clone, Copy)]
+enum Job<'a> {
+    Stripe(&'a Field, usize),
+    Values(&'a Field),
+    Index(&'a Field),
+}
+
+/// All of a view, the longest first.
+fn jobs(view: &View) -> Vec<Job<'_>> {
+    let stripes = view.fields().flat_map(|field| (0..field.stripes.len()).map(move |at| Job::Stripe(field, at)));
+    let indexes = view.id_types.iter().map(|field| Job::Index(field));
+    indexes.chain(stripes).chain(view.tags.iter().map(|field| Job::Values(field))).collect()
+}
+
+type Leaves = Vec<(PartName, Leaf)>;
+
+/// Encodes on some threads and puts on this one, whatever is ready first.
+fn encode_and_put(
+    jobs: Vec<Job<'_>>,
+    encode: &(dyn Fn(Job<'_>) -> Result<Leaves> + Sync),
+    threads: usize,
+    out: &mut Output,
+    leave: &BTreeSet<u64>,
+) -> Result<()> {
+    let mut put = |leaves: Leaves| leaves.into_iter().try_for_each(|(name, leaf)| out.put(name, leaf, leave));
+    if threads < 2 {
+        return jobs.into_iter().try_for_each(|job| put(encode(job)?));
     }
+    let (sender, receiver) = bounded::<Leaves>(threads);
+    let stopped = |_| Error::WritesStopped { reason: "the store snapshot was given up".into() };
     std::thread::scope(|scope| {
-        let share = group.len().div_ceil(threads);
-        let encode = |part: &[(&Field, usize)]| -> Vec<Result<Vec<(PartKind, Leaf)>>> {
-            part.iter().map(|(field, stripe)| leaves(field, *stripe)).collect()
-        };
-        let handles: Vec<_> = group.chunks(share).map(|part| scope.spawn(move || encode(part))).collect();
-        let joined =
-            handles.into_iter().flat_map(|h| h.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
-        joined.collect()
+        let each = move |job: Job<'_>| sender.send(encode(job)?).map_err(stopped);
+        let encoding = scope.spawn(move || parallel::for_each(jobs.into_iter(), threads, each));
+        // Dropped when putting fails, so that nobody goes on encoding.
+        let mut receiver = receiver.into_iter();
+        let written = receiver.try_for_each(put);
+        drop(receiver);
+        let encoded = encoding.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        written.and(encoded)
     })
+}
+
+fn encode(view: &View, job: Job<'_>, purge: bool) -> Result<Leaves> {
+    match job {
+        Job::Stripe(field, stripe) => {
+            let name = |kind| PartName { field: field.id.number(), stripe: stripe as u32, kind };
+            Ok(leaves(field, stripe)?.into_iter().map(|(kind, leaf)| (name(kind), leaf)).collect())
+        }
+        Job::Values(field) => encode_values(field),
+        Job::Index(field) => encode_index(view, field, purge),
+    }
+}
+
+fn encode_values(field: &Field) -> Result<Leaves> {
+    let name = PartName { field: field.id.number(), stripe: 0, kind: PartKind::Values };
+    let leaf = match field.values.base().filter(|_| field.values.is_mapped_only()) {
+        Some(part) => Some(Leaf::Keep(part.clone())),
+        None => field.values.encode()?.map(Leaf::Write),
+    };
+    Ok(leaf.map(|leaf| (name, leaf)).into_iter().collect())
+}
+
+fn encode_index(view: &View, field: &Field, purge: bool) -> Result<Leaves> {
+    let live = view.live.stripes.iter().map(|s| Ok(s.bitmaps()?.value(KNOWN))).collect::<Result<Vec<_>>>()?;
+    let keep = |one_id: u32| {
+        let stripe = live.get(crate::ids::stripe_of(one_id));
+        !purge || stripe.is_some_and(|live| live.contains(crate::ids::in_stripe(one_id)))
+    };
+    let (kept, table) = field.index.encode(purge, keep)?;
+    let tables = field.index.tables()[..kept].iter().cloned().map(Leaf::Keep).chain(table.map(Leaf::Write));
+    let name = |at| PartName { field: field.id.number(), stripe: at, kind: PartKind::Index };
+    Ok((0..).zip(tables).map(|(at, leaf)| (name(at), leaf)).collect())
 }
 
 fn leaves(field: &Field, stripe: usize) -> Result<Vec<(PartKind, Leaf)>> {
@@ -239,41 +300,6 @@ fn leaf(base: Option<&Arc<Part>>, same: bool, encode: &dyn Fn() -> Result<Option
         (true, base) => Ok(base.cloned().map(Leaf::Keep)),
         (false, _) => Ok(encode()?.map(Leaf::Write)),
     }
-}
-
-/// Writes values and hash tables; gives how many tables of each id type stay.
-fn put_dictionaries(
-    view: &View,
-    out: &mut Output,
-    purge: bool,
-    leave: &BTreeSet<u64>,
-) -> Result<BTreeMap<FieldId, usize>> {
-    for field in &view.tags {
-        let name = PartName { field: field.id.number(), stripe: 0, kind: PartKind::Values };
-        match field.values.base().filter(|_| field.values.is_mapped_only()) {
-            Some(part) => out.put(name, Leaf::Keep(part.clone()), leave)?,
-            None => {
-                if let Some(bytes) = field.values.encode()? {
-                    out.put(name, Leaf::Write(bytes), leave)?;
-                }
-            }
-        }
-    }
-    let mut kept_tables = BTreeMap::new();
-    for field in &view.id_types {
-        let live = view.live.stripes.iter().map(|s| Ok(s.bitmaps()?.value(KNOWN))).collect::<Result<Vec<_>>>()?;
-        let keep = |one_id: u32| {
-            let stripe = live.get(crate::ids::stripe_of(one_id));
-            !purge || stripe.is_some_and(|live| live.contains(crate::ids::in_stripe(one_id)))
-        };
-        let (kept, table) = field.index.encode(purge, keep)?;
-        let tables = field.index.tables()[..kept].iter().cloned().map(Leaf::Keep).chain(table.map(Leaf::Write));
-        for (at, leaf) in tables.enumerate() {
-            out.put(PartName { field: field.id.number(), stripe: at as u32, kind: PartKind::Index }, leaf, leave)?;
-        }
-        kept_tables.insert(field.id, kept);
-    }
-    Ok(kept_tables)
 }
 
 /// Packs whose parts are all to be moved: mostly unnamed ones, and at a purge any that hold something unnamed.
@@ -311,7 +337,7 @@ fn packs_to_leave(view: &View, packs: &Packs, options: &Options) -> BTreeSet<u64
 
 impl Written {
     /// Pairs each leaf of the view that was written or moved with its mapped form.
-    fn find_installed(&mut self, view: &View, kept_tables: &BTreeMap<FieldId, usize>) -> Result<()> {
+    fn find_installed(&mut self, view: &View) -> Result<()> {
         for field in view.fields() {
             for (at, old) in field.stripes.iter().enumerate() {
                 let kinds = [PartKind::Bitmaps, PartKind::Column, PartKind::Lists, PartKind::Keys];
@@ -333,12 +359,12 @@ impl Written {
                     });
                 }
             }
-            self.find_installed_dictionary(field, kept_tables.get(&field.id).copied())?;
+            self.find_installed_dictionary(field)?;
         }
         Ok(())
     }
 
-    fn find_installed_dictionary(&mut self, field: &Field, kept_tables: Option<usize>) -> Result<()> {
+    fn find_installed_dictionary(&mut self, field: &Field) -> Result<()> {
         let number = field.id.number();
         if let FieldId::Tag(tag) = field.id {
             let name = PartName { field: number, stripe: 0, kind: PartKind::Values };
@@ -349,20 +375,17 @@ impl Written {
                 self.values.push((tag, field.values.count(), values));
             }
         }
-        if kept_tables.is_some() {
+        if matches!(field.id, FieldId::IdType(_)) {
             let of_field = self.manifest.parts.iter().filter(|(n, _)| n.field == number && n.kind == PartKind::Index);
             let tables: Result<Vec<Arc<Part>>> =
                 of_field.map(|(n, place)| self.packs[&place.pack].part(*n, *place)).collect();
-            self.indexes.push((field.id, tables?));
+            self.indexes.push((field.id, tables?, field.index.clone()));
         }
         Ok(())
     }
 
     /// Swaps the mapped forms into a later view.
-    ///
-    /// # Errors
-    /// [`Error::Corrupt`] from a new table.
-    pub(crate) fn install(&self, view: &mut View) -> Result<()> {
+    pub(crate) fn install(&self, view: &mut View) {
         crate::apply::install(view, &self.installed);
         for (tag, count, values) in &self.values {
             let field = view.field_mut(FieldId::Tag(*tag));
@@ -370,11 +393,10 @@ impl Written {
                 field.values = values.clone();
             }
         }
-        for (id, tables) in &self.indexes {
+        for (id, tables, taken) in &self.indexes {
             let field = view.field_mut(*id);
-            field.index = field.index.over(tables.clone())?;
+            field.index = field.index.over(tables.clone(), taken);
         }
-        Ok(())
     }
 }
 
@@ -394,7 +416,7 @@ pub(crate) fn purge_kept(space: &Path, live: &View, written: &mut Written, leave
             apply(&mut view, &Record::Retire(unused), kept.data_version)?;
         }
         let previous = Manifest { next_pack: written.manifest.next_pack, ..kept.clone() };
-        let options = Options { purge: true, leave: leave.clone() };
+        let options = Options { purge: true, leave: leave.clone(), ..Options::default() };
         let own = write_parts(space, &view, &previous, &packs, &options)?;
         let manifest = Manifest { name: kept.name.clone(), taken_at: kept.taken_at, ..own.manifest };
         if let Some(name) = &kept.name {

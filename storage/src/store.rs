@@ -132,7 +132,7 @@ enum Command {
         purge: bool,
         answer: Sender<Result<View>>,
     },
-    Install(Arc<Written>, Sender<Result<()>>),
+    Install(Arc<Written>, Sender<()>),
 }
 
 enum KeeperCommand {
@@ -402,10 +402,11 @@ impl Writer {
             Command::Rotate { purge, answer } => {
                 let retired = self.shared.check_running().and_then(|()| if purge { self.retire() } else { Ok(()) });
                 let rotated = retired.and_then(|()| self.rotate());
-                let _ = answer.send(rotated.map(|()| self.view.clone()));
+                let _ = answer.send(rotated.map(|()| self.view.split()));
             }
             Command::Install(written, answer) => {
-                let _ = answer.send(written.install(&mut self.view));
+                written.install(&mut self.view);
+                let _ = answer.send(());
                 let log_bytes = log::bytes_on_disk(&self.shared.dir.join(LOG_DIR)).unwrap_or(0);
                 self.shared.log_bytes.store(log_bytes, Ordering::Relaxed);
             }
@@ -587,12 +588,13 @@ impl Keeper {
     fn write(&mut self, view: &View, purge: bool, name: Option<&str>) -> Result<SnapshotInfo> {
         let dir = &self.shared.dir;
         if view.data_version > self.manifest.data_version || purge {
-            let written = take_snapshot(dir, view, &self.manifest, &self.packs, purge)?;
+            let options = SnapshotOptions { purge, ..SnapshotOptions::default() };
+            let written = take_snapshot(dir, view, &self.manifest, &self.packs, &options)?;
             let written = Arc::new(written);
             let (sender, receiver) = bounded(1);
             let stopped = || Error::WritesStopped { reason: "the writer has stopped".into() };
             self.commands.send(Command::Install(written.clone(), sender)).map_err(|_| stopped())?;
-            receiver.recv().map_err(|_| stopped())??;
+            receiver.recv().map_err(|_| stopped())?;
             self.manifest = written.manifest.clone();
             self.packs = written.packs.clone();
             let needed = self.manifest.packs();
@@ -617,11 +619,10 @@ pub(crate) fn take_snapshot(
     view: &View,
     previous: &Manifest,
     packs: &Packs,
-    purge: bool,
+    options: &SnapshotOptions,
 ) -> Result<Written> {
-    let options = SnapshotOptions { purge, ..SnapshotOptions::default() };
-    let mut written = snapshot::write_parts(dir, view, previous, packs, &options)?;
-    if purge {
+    let mut written = snapshot::write_parts(dir, view, previous, packs, options)?;
+    if options.purge {
         let left = packs.keys().filter(|n| !written.manifest.packs().contains(n)).copied().collect();
         snapshot::purge_kept(dir, view, &mut written, &left)?;
     }

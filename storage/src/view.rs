@@ -137,6 +137,16 @@ impl View {
         })
     }
 
+    /// The view as a store snapshot is to take it; what changes here from now on is not in it.
+    pub(crate) fn split(&mut self) -> View {
+        let mut taken = self.clone();
+        for (mine, taken) in self.id_types.iter_mut().zip(&mut taken.id_types) {
+            let index = Arc::make_mut(mine).index.split();
+            Arc::make_mut(taken).index = index;
+        }
+        taken
+    }
+
     /// The same people under a schema that holds more.
     pub(crate) fn set_schema(&mut self, schema: Schema) {
         for id_type in self.id_types.len()..schema.id_types.len() {
