@@ -95,6 +95,7 @@ fn main() {
             table.readings.push(reading(&contenders.ours, &view, &question));
         }
     }
+    table.bandwidth = table.bandwidth.best(memory::bandwidth());
     println!("{}", table.markdown());
 }
 
@@ -105,7 +106,8 @@ fn timed(contenders: &mut Contenders, question: &Question) -> Row {
     let mut ours = Answer::new();
     for contender in CONTENDERS {
         let Some((_, answer)) = contenders.ask(contender, question, true) else {
-            (times.push(None), first.push(0.0));
+            times.push(None);
+            first.push(0.0);
             continue;
         };
         if contender == "headcount" {
@@ -115,7 +117,8 @@ fn timed(contenders: &mut Contenders, question: &Question) -> Row {
         }
         // The second time tells how often it can be asked.
         let again = contenders.ask(contender, question, false).map_or(0.0, |(elapsed_ms, _)| elapsed_ms);
-        (times.push(Some(Vec::new())), first.push(again));
+        times.push(Some(Vec::new()));
+        first.push(again);
     }
     for _ in 0..ROUNDS {
         for ((contender, times), first) in CONTENDERS.iter().zip(&mut times).zip(&first) {

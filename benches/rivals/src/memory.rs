@@ -26,6 +26,17 @@ pub struct Bandwidth {
     pub copy: f64,
 }
 
+impl Bandwidth {
+    /// The larger of each: a busy machine only ever shows less.
+    pub fn best(self, other: Bandwidth) -> Bandwidth {
+        Bandwidth {
+            one_thread: self.one_thread.max(other.one_thread),
+            all_threads: self.all_threads.max(other.all_threads),
+            copy: self.copy.max(other.copy),
+        }
+    }
+}
+
 /// Measures it.
 pub fn bandwidth() -> Bandwidth {
     let words: Vec<u64> = (0..WORDS as u64).collect();
