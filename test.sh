@@ -4,4 +4,4 @@
 set -euo pipefail
 cd "$(dirname "$0")"
 command -v cargo >/dev/null || { echo "test.sh needs Rust (cargo) on the PATH" >&2; exit 1; }
-exec cargo test --workspace --locked "$@"
+exec cargo test --locked "$@"

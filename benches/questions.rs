@@ -1,138 +1,201 @@
-//! Benches named by the question. The population is generated once and kept under `target/`; every answer is asserted
-//! against an independent way to it (members looked at one by one) before it is timed.
-//!
-//! `HEADCOUNT_BENCH_PEOPLE=10000000 cargo bench` for another size than a million.
+//! Counts, named by the question: booleans from one tag to fourteen leaves, lists, sets, numbers, dates and ids.
+//! Every answer is asserted against an independent way to it (members looked at one by one) before it is timed.
 
-use std::path::PathBuf;
+mod population;
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use headcount::engine::{
-    CrosstabRequest, DistributionRequest, Engine, EngineOptions, MAIN_SPACE, MembersRequest, Question, Space, Where,
-};
-use headcount::generate::{AS_OF, Population};
-use headcount::import::load::{StoreTarget, Target};
+use headcount::engine::MAIN_SPACE;
 use headcount::query::bind::date_of;
 use headcount::query::cell::Cell;
-use storage::{DataDir, SchemaJson};
+
+use population::{asked, count_one_by_one, day, engine, has, is, is_any, label, number, people, yes};
 
 /// A question, the columns that its members are looked at by, and the same condition on those cells.
 type Case = (&'static str, &'static str, &'static [&'static str], fn(&[Cell<'_>]) -> bool);
 
-const COUNTS: &[Case] = &[
+/// The most frequent ones: 30 % to 6 % of people.
+const INTERESTS: &[&str] = &[
+    "calligraphy",
+    "dinosaurs",
+    "watches",
+    "hair styling",
+    "jewellery",
+    "coffee",
+    "bonsai",
+    "medicinal food",
+    "barbecue",
+    "hanfu",
+    "silk",
+    "model kits",
+    "woodwork",
+    "languages",
+    "idol shows",
+    "vegetarian food",
+    "home fragrance",
+    "bubble tea",
+    "shoes",
+    "lolita fashion",
+];
+const CITIES: &[&str] = &[
+    "Shanghai",
+    "Beijing",
+    "Hangzhou",
+    "Shenzhen",
+    "Guangzhou",
+    "Chengdu",
+    "Chongqing",
+    "Wuhan",
+    "Suzhou",
+    "Nanjing",
+    "Tianjin",
+    "Changsha",
+    "Zhengzhou",
+    "Ningbo",
+    "Qingdao",
+    "Dongguan",
+    "Foshan",
+    "Hefei",
+    "Wuxi",
+    "Jinan",
+];
+/// 0.1 % of people and fewer.
+const RARE_CITIES: &[&str] = &["Tacheng", "Jiaozuo", "Huangshi", "Baise", "Yangjiang"];
+/// The day before which the population's last ninety lie: 2026-08-03.
+const NINETY_DAYS_BACK: i64 = 20_668;
+
+const BOOLEANS: &[Case] = &[
     ("one_tag", "gender = 'F'", &["gender"], |c| is(&c[0], "F")),
     ("not_one_city", "NOT city = 'Beijing'", &["city"], |c| !is(&c[0], "Beijing")),
+    ("2_dense_flags", "subscribed AND app_installed", &["subscribed", "app_installed"], |c| yes(&c[0]) && yes(&c[1])),
     (
-        "four_clauses",
+        "3_dense_tags",
+        "subscribed AND app_installed AND gender = 'F'",
+        &["subscribed", "app_installed", "gender"],
+        |c| yes(&c[0]) && yes(&c[1]) && is(&c[2], "F"),
+    ),
+    (
+        "5_dense_tags",
+        "subscribed AND app_installed AND gender = 'F' AND tier = 'V1' AND lifecycle = 'churned'",
+        &["subscribed", "app_installed", "gender", "tier", "lifecycle"],
+        |c| yes(&c[0]) && yes(&c[1]) && is(&c[2], "F") && is(&c[3], "V1") && is(&c[4], "churned"),
+    ),
+    (
+        "4_sparse_tags",
+        "interests = 'gym' AND interests = 'podcasts' AND tier = 'V4' AND city = 'Hangzhou'",
+        &["interests", "tier", "city"],
+        |c| has(&c[0], "gym") && has(&c[0], "podcasts") && is(&c[1], "V4") && is(&c[2], "Hangzhou"),
+    ),
+    (
+        "sparse_city_and_dense_or",
+        "city = 'Tacheng' AND (subscribed OR app_installed OR gender = 'F')",
+        &["city", "subscribed", "app_installed", "gender"],
+        |c| is(&c[0], "Tacheng") && (yes(&c[1]) || yes(&c[2]) || is(&c[3], "F")),
+    ),
+    (
+        "gender_2_cities_ages_not_2_lifecycles",
         "gender = 'F' AND city IN ('Shanghai', 'Hangzhou') AND age BETWEEN 25 AND 39 AND NOT lifecycle IN ('churned', 'lapsed')",
         &["gender", "city", "age", "lifecycle"],
         |c| {
             is(&c[0], "F")
-                && (is(&c[1], "Shanghai") || is(&c[1], "Hangzhou"))
-                && matches!(c[2], Cell::Decimal(25..=39, 0))
-                && !is(&c[3], "churned")
-                && !is(&c[3], "lapsed")
+                && is_any(&c[1], &["Shanghai", "Hangzhou"])
+                && matches!(number(&c[2]), Some(25..=39))
+                && !is_any(&c[3], &["churned", "lapsed"])
         },
     ),
     (
-        "flags_and_tiers",
-        "subscribed AND app_installed AND tier IN ('V4', 'V5')",
-        &["subscribed", "app_installed", "tier"],
-        |c| c[0] == Cell::Bool(true) && c[1] == Cell::Bool(true) && (is(&c[2], "V4") || is(&c[2], "V5")),
+        "14_leaves_nested",
+        "(gender = 'F' AND (city IN ('Shanghai', 'Hangzhou') OR province = 'Guangdong') AND NOT (lifecycle = 'churned' OR lifecycle = 'lapsed')) \
+         OR (tier IN ('V4', 'V5') AND device = 'ios' AND interests = 'coffee' AND NOT staff) \
+         OR (subscribed AND app_installed AND interests = 'hanfu')",
+        &[
+            "gender",
+            "city",
+            "province",
+            "lifecycle",
+            "tier",
+            "device",
+            "interests",
+            "staff",
+            "subscribed",
+            "app_installed",
+        ],
+        |c| {
+            is(&c[0], "F")
+                && (is_any(&c[1], &["Shanghai", "Hangzhou"]) || is(&c[2], "Guangdong"))
+                && !is_any(&c[3], &["churned", "lapsed"])
+                || is_any(&c[4], &["V4", "V5"]) && is(&c[5], "ios") && has(&c[6], "coffee") && !yes(&c[7])
+                || yes(&c[8]) && yes(&c[9]) && has(&c[6], "hanfu")
+        },
     ),
-    ("set_and_number", "interests = 'yoga' AND spend > 1000", &["interests", "spend"], |c| {
-        let yoga = matches!(&c[0], Cell::List(list) if list.iter().any(|i| i == "yoga"));
-        yoga && matches!(c[1], Cell::Decimal(v, 2) if v > 100_000)
+];
+
+const SETS_AND_NUMBERS: &[Case] = &[
+    ("all_of_3_interests", "has_all(interests, 'calligraphy', 'coffee', 'hanfu')", &["interests"], |c| {
+        has(&c[0], "calligraphy") && has(&c[0], "coffee") && has(&c[0], "hanfu")
+    }),
+    (
+        "none_of_3_interests_of_a_tier",
+        "has_none(interests, 'calligraphy', 'dinosaurs', 'watches') AND tier = 'V3'",
+        &["interests", "tier"],
+        |c| is(&c[1], "V3") && !INTERESTS[..3].iter().any(|i| has(&c[0], i)),
+    ),
+    ("interest_and_spend", "interests = 'yoga' AND spend > 1000", &["interests", "spend"], |c| {
+        has(&c[0], "yoga") && number(&c[1]).is_some_and(|cents| cents > 100_000)
+    }),
+    ("ages_from_60", "age >= 60", &["age"], |c| number(&c[0]).is_some_and(|age| age >= 60)),
+    ("spend_range_and_gender", "spend BETWEEN 500 AND 20000 AND gender = 'F'", &["spend", "gender"], |c| {
+        matches!(number(&c[0]), Some(50_000..=2_000_000)) && is(&c[1], "F")
+    }),
+    ("unknown_spend", "spend IS NULL", &["spend"], |c| c[0] == Cell::Null),
+];
+
+const DATES: &[Case] = &[
+    (
+        "signed_up_in_90_days_and_flag",
+        "signup >= CURRENT_DATE - INTERVAL '90' DAY AND subscribed",
+        &["signup", "subscribed"],
+        |c| day(&c[0]).is_some_and(|day| day >= NINETY_DAYS_BACK) && yes(&c[1]),
+    ),
+    ("last_order_in_a_month", "last_order BETWEEN DATE '2026-05-01' AND DATE '2026-05-31'", &["last_order"], |c| {
+        day(&c[0]).is_some_and(|day| date_of(day).year() == 2026 && date_of(day).month() == 5)
+    }),
+    ("birthday_around_new_year", "month_day(birthday) BETWEEN '12-29' AND '01-04'", &["birthday"], |c| {
+        let date = day(&c[0]).map(date_of);
+        date.is_some_and(|d| matches!((d.month(), d.day()), (12, 29..) | (1, ..=4)))
     }),
 ];
 
-fn is(cell: &Cell<'_>, text: &str) -> bool {
-    matches!(cell, Cell::Text(t) if t == text)
-}
-
-fn people() -> u32 {
-    std::env::var("HEADCOUNT_BENCH_PEOPLE").ok().and_then(|n| n.parse().ok()).unwrap_or(1_000_000)
-}
-
-fn population() -> Engine {
-    let people = people();
-    let dir = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("target/bench-people-{people}"));
-    let data = DataDir::open(&dir).expect("the bench's directory");
-    let mut loader = data.bulk_load(MAIN_SPACE, 2 << 30).expect("the bench's space");
-    if loader.view().profile_count() != people {
-        let population = Population::new(1, people);
-        let mut schema = population.schema_json();
-        schema.as_object_mut().and_then(|s| s.remove("events"));
-        let schema: SchemaJson = serde_json::from_value(schema).expect("the generator's schema");
-        loader.extend_schema(&schema).expect("a new schema");
-        for first in (0..people).step_by(1 << 16) {
-            let frame = population.profiles(first..people.min(first + (1 << 16)));
-            StoreTarget(&mut loader).add(&frame).expect("loading");
-        }
-        loader.finish().expect("saving");
-    }
-    drop(data);
-    Engine::open(&dir, &EngineOptions { read_only: true, ..EngineOptions::default() }).expect("opening")
-}
-
-fn asked(text: &str) -> Question {
-    Question { audience: Some(Where::Text(text.into())), as_of: Some(date_of(AS_OF.into())), ..Question::default() }
-}
-
-fn count_one_by_one(space: &Space, columns: &[&str], test: fn(&[Cell<'_>]) -> bool) -> u64 {
-    let columns = std::iter::once("one_id").chain(columns.iter().copied()).map(String::from).collect();
-    let request = MembersRequest { columns, ..MembersRequest::default() };
-    let mut count = 0;
-    let rows = space.members(
-        &Question::default(),
-        &request,
-        |_, _| Ok(()),
-        |_, cells| {
-            count += u64::from(test(&cells[1..]));
-            Ok(())
-        },
-    );
-    rows.expect("all members");
-    count
+fn listed(texts: &[&str]) -> String {
+    texts.iter().map(|text| format!("'{text}'")).collect::<Vec<_>>().join(", ")
 }
 
 fn benches(criterion: &mut Criterion) {
-    let engine = population();
+    let engine = engine();
     let space = engine.space(MAIN_SPACE).expect("the space");
-    let label = format!("{}k", people() / 1000);
-    for (name, text, columns, test) in COUNTS {
+    let mut bench = |group: &str, name: &str, text: &str, columns: &[&str], test: &dyn Fn(&[Cell<'_>]) -> bool| {
         let question = asked(text);
         let count = space.count(&question, false).expect(text).value.count;
-        assert_eq!(count, count_one_by_one(&space, columns, *test), "{text}");
-        criterion.bench_function(&format!("count/{name}/{label}"), |b| b.iter(|| space.count(&question, false)));
+        assert_eq!(count, count_one_by_one(&space, columns, test), "{text}");
+        criterion.bench_function(&format!("{group}/{name}/{}", label()), |b| b.iter(|| space.count(&question, false)));
+    };
+    for (group, cases) in [("boolean", BOOLEANS), ("sets_and_numbers", SETS_AND_NUMBERS), ("dates", DATES)] {
+        for (name, text, columns, test) in cases {
+            bench(group, name, text, columns, test);
+        }
     }
-    for (name, text, tag) in [
-        ("city_of_one_tier", "tier = 'V5'", "city"),
-        ("city_of_half", "gender = 'F'", "city"),
-        ("interests_of_one_tier", "tier = 'V5'", "interests"),
-        ("spend_of_half", "gender = 'F'", "spend"),
-    ] {
-        let request =
-            DistributionRequest { tags: vec![tag.into()], top: Some(10_000), ..DistributionRequest::default() };
-        let answer = space.distribution(&asked(text), &request).expect(text).value;
-        let part = &answer.tags[0].1;
-        let sum: u64 = part.values.iter().map(|v| v.count).sum();
-        assert!(tag == "interests" || sum + part.unknown == answer.count, "{tag} of {text}");
-        criterion.bench_function(&format!("distribution/{name}/{label}"), |b| {
-            b.iter(|| space.distribution(&asked(text), &request));
-        });
-    }
-    let request = CrosstabRequest { rows: "tier".into(), columns: "lifecycle".into() };
-    let answer = space.crosstab(&asked("gender = 'F'"), &request).expect("crosstab").value;
-    let cells: u64 = answer.counts.iter().flatten().sum();
-    assert_eq!(cells, space.count(&asked("gender = 'F'"), false).expect("count").value.count);
-    criterion.bench_function(&format!("crosstab/tier_by_lifecycle_of_half/{label}"), |b| {
-        b.iter(|| space.crosstab(&asked("gender = 'F'"), &request));
-    });
-    let top =
-        asked("one_id IN (SELECT one_id FROM profiles WHERE lifecycle = 'churned' ORDER BY spend DESC LIMIT 1000)");
-    assert_eq!(space.count(&top, false).expect("top").value.count, 1000);
-    criterion.bench_function(&format!("top/1000_by_spend/{label}"), |b| b.iter(|| space.count(&top, false)));
+    let text = format!("interests IN ({})", listed(INTERESTS));
+    bench("lists", "any_of_20_interests", &text, &["interests"], &|c| INTERESTS.iter().any(|i| has(&c[0], i)));
+    let text = format!("city IN ({})", listed(CITIES));
+    bench("lists", "20_cities", &text, &["city"], &|c| is_any(&c[0], CITIES));
+    let text = format!("city IN ({}) AND gender = 'F'", listed(RARE_CITIES));
+    let test = |c: &[Cell<'_>]| is_any(&c[0], RARE_CITIES) && is(&c[1], "F");
+    bench("lists", "5_rare_cities_and_gender", &text, &["city", "gender"], &test);
+    let ids: Vec<String> = (0..500).map(|n| format!("M{:07}", n * (people() / 500) + 1)).collect();
+    let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+    let text = format!("member IN ({}) AND gender = 'F'", listed(&ids));
+    let test = |c: &[Cell<'_>]| is(&c[1], "F") && is_any(&c[0], &ids);
+    bench("lists", "500_ids_and_gender", &text, &["member", "gender"], &test);
 }
 
-criterion_group! { name = questions; config = Criterion::default().sample_size(20); targets = benches }
+criterion_group! { name = questions; config = population::criterion(); targets = benches }
 criterion_main!(questions);
