@@ -187,8 +187,11 @@ mod tests {
                     Ok::<_, ()>(share)
                 };
                 assert_eq!(threads.map(shares, slow), Ok((0..shares).collect()));
-                let sum = threads.fold(shares, || 0, |sum, share| Ok::<_, ()>(*sum += share), |a, b| a + b);
-                assert_eq!(sum, Ok((0..shares).sum()));
+                let add = |sum: &mut usize, share| {
+                    *sum += share;
+                    Ok::<_, ()>(())
+                };
+                assert_eq!(threads.fold(shares, || 0, add, |a, b| a + b), Ok((0..shares).sum()));
             }
             assert_eq!(threads.free_helpers.load(Ordering::Relaxed), cores - 1, "all were given back");
         }
