@@ -2,7 +2,7 @@
 //! Knows stores and questions; knows no HTTP and no command line. Calls block: an async caller uses [`Engine::spawn`].
 //!
 //! ```text
-//!   Engine ── DataDir (lock) · pool (question threads) · limits
+//!   Engine ── DataDir (lock) · pool (question threads) · batches (upsert threads) · limits
 //!     └ Space ── Store (writer, view)          ask: view → Context → parse, bind, run → Answer
 //! ```
 
@@ -20,6 +20,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, RwLock};
 
+use storage::parallel::{Rank, stand_back};
 use storage::{DataDir, Options, Request, SchemaJson, Store};
 
 use crate::query;
@@ -78,6 +79,8 @@ pub struct Engine {
 /// What all spaces share.
 pub(crate) struct Shared {
     pub(crate) pool: rayon::ThreadPool,
+    /// Threads that read batches of upserts: a long one must not hold a thread that questions need.
+    batches: rayon::ThreadPool,
     pub(crate) limits: query::Limits,
     pub(crate) upserts: UpsertLimits,
     store: Options,
@@ -102,8 +105,13 @@ impl Engine {
             .thread_name(|n| format!("headcount-query-{n}"));
         let failed =
             |e: rayon::ThreadPoolBuildError| Error::Request { code: "no_threads", message: e.to_string(), hint: None };
+        let batches = rayon::ThreadPoolBuilder::new()
+            .num_threads(std::thread::available_parallelism().map_or(1, |cores| cores.get().div_ceil(2)))
+            .thread_name(|n| format!("headcount-batch-{n}"))
+            .start_handler(|_| stand_back(Rank::Write));
         let shared = Arc::new(Shared {
             pool: pool.build().map_err(failed)?,
+            batches: batches.build().map_err(failed)?,
             limits: options.limits.clone(),
             upserts: options.upserts.clone(),
             store: Options { read_only: options.read_only, ..options.store.clone() },
@@ -164,6 +172,11 @@ impl Engine {
     /// Runs a job on the question threads.
     pub fn spawn(&self, job: impl FnOnce() + Send + 'static) {
         self.shared.pool.spawn(job);
+    }
+
+    /// Runs a job on the threads that read batches of upserts.
+    pub fn spawn_batch(&self, job: impl FnOnce() + Send + 'static) {
+        self.shared.batches.spawn(job);
     }
 
     /// Bounds on each batch of upserts.
