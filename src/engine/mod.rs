@@ -2,7 +2,7 @@
 //! Knows stores and questions; knows no HTTP and no command line. Calls block: an async caller uses [`Engine::spawn`].
 //!
 //! ```text
-//!   Engine ── DataDir (lock) · question threads · limits
+//!   Engine ── DataDir (lock) · question threads · batches (upsert threads) · limits
 //!     └ Space ── Store (writer, view)          ask: view → Context → parse, bind, run → Answer
 //! ```
 
@@ -20,6 +20,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, RwLock};
 
+use storage::parallel::{Rank, stand_back};
 use storage::{DataDir, Options, Request, SchemaJson, Store};
 
 use crate::query;
@@ -78,6 +79,8 @@ pub struct Engine {
 /// What all spaces share.
 pub(crate) struct Shared {
     pub(crate) threads: query::Threads,
+    /// Threads that read batches of upserts: a long one must not hold a thread that questions need.
+    batches: rayon::ThreadPool,
     pub(crate) limits: query::Limits,
     pub(crate) upserts: UpsertLimits,
     store: Options,
@@ -98,8 +101,13 @@ impl Engine {
     pub fn open(dir: &Path, options: &EngineOptions) -> Result<Engine> {
         let dir = if options.read_only { DataDir::open_read_only(dir)? } else { DataDir::open(dir)? };
         let failed = |e: std::io::Error| Error::Request { code: "no_threads", message: e.to_string(), hint: None };
+        let batches = rayon::ThreadPoolBuilder::new()
+            .num_threads(std::thread::available_parallelism().map_or(1, |cores| cores.get().div_ceil(2)))
+            .thread_name(|n| format!("headcount-batch-{n}"))
+            .start_handler(|_| stand_back(Rank::Write));
         let shared = Arc::new(Shared {
             threads: query::Threads::new(options.threads).map_err(failed)?,
+            batches: batches.build().map_err(std::io::Error::other).map_err(failed)?,
             limits: options.limits.clone(),
             upserts: options.upserts.clone(),
             store: Options { read_only: options.read_only, ..options.store.clone() },
@@ -160,6 +168,11 @@ impl Engine {
     /// Runs a job on a thread that leads questions.
     pub fn spawn(&self, job: impl FnOnce() + Send + 'static) {
         self.shared.threads.lead(job);
+    }
+
+    /// Runs a job on the threads that read batches of upserts.
+    pub fn spawn_batch(&self, job: impl FnOnce() + Send + 'static) {
+        self.shared.batches.spawn(job);
     }
 
     /// Bounds on each batch of upserts.

@@ -43,19 +43,18 @@ impl Totals {
 /// # Errors
 /// The budget's, or damage of the store.
 pub fn count(ctx: &Context<'_>, plan: &Node) -> Result<u64> {
-    match plan {
-        Node::Everyone => Ok(ctx.everyone()),
-        Node::Nobody => Ok(0),
-        Node::Leaf(leaf) if leaf.is_exact() => Ok(leaf.estimate),
-        _ => ctx.fold_stripes(
-            || 0,
-            |total, stripe| {
-                *total += Stripe::open(ctx.view, plan, stripe)?.count(&mut Scratch::default());
-                Ok(())
-            },
-            |a, b| a + b,
-        ),
+    if let Some(count) = plan.exact_count(ctx.everyone()) {
+        return Ok(count);
     }
+    ctx.fold_stripes(
+        || (0, Scratch::default()),
+        |(total, scratch), stripe| {
+            *total += Stripe::open(ctx.view, plan, stripe)?.count(scratch);
+            Ok(())
+        },
+        |a, b| (a.0 + b.0, a.1),
+    )
+    .map(|(total, _)| total)
 }
 
 /// The same members as a set of OneIDs, where a plan that is asked several times is more than a look-up.

@@ -4,7 +4,7 @@
 //! ```text
 //!   lane      runs on                      beyond its limit   its client gone
 //!   question  the engine's pool            429                cancelled
-//!   write     pool, then the store's own   429                goes on: it may be logged already
+//!   write     batch threads, then store's  429                goes on: it may be logged already
 //!   stream    a thread of its own          429                cancelled
 //!   chore     a thread of its own          429                goes on
 //! ```
@@ -120,7 +120,7 @@ impl App {
         receiver.await.unwrap_or_else(|_| Err(Failure::panicked()))
     }
 
-    /// Runs a job that begins on the pool and is answered later, from another thread.
+    /// Runs a job that begins on the threads for batches and is answered later, from another thread.
     ///
     /// # Errors
     /// 429, or what the job gives.
@@ -128,7 +128,7 @@ impl App {
         let place = self.enter(Lane::Write)?;
         let (sender, receiver) = oneshot::channel();
         let answering = Answering { sender, place };
-        self.engine.spawn(move || {
+        self.engine.spawn_batch(move || {
             // A panic drops the sender, which is the answer.
             let _ = catch_unwind(AssertUnwindSafe(|| job(answering)));
         });

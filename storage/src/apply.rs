@@ -22,15 +22,15 @@ use crate::view::View;
 /// Below so many changes a batch is applied on the calling thread.
 const PARALLEL_FROM: usize = 20_000;
 
-/// Applies one record; `view` is the writer's, nobody else sees it yet.
+/// Applies one record, a large one on several threads; `view` is the writer's, nobody else sees it yet.
 ///
 /// # Errors
 /// [`Error::Corrupt`] from a part below; the view is then not to be used.
-pub(crate) fn apply(view: &mut View, record: &Record, seqno: u64) -> Result<()> {
+pub(crate) fn apply(view: &mut View, record: &Record, seqno: u64, threads: usize) -> Result<()> {
     match record {
         Record::Schema(json) => view.set_schema(schema_from(json)?),
-        Record::Changes(changes) => apply_changes(view, changes)?,
-        Record::Erase(one_ids) => erase(view, one_ids)?,
+        Record::Changes(changes) => apply_changes(view, changes, threads)?,
+        Record::Erase(one_ids) => erase(view, one_ids, threads)?,
         Record::Retire(tags) => {
             for (tag, values) in tags {
                 view.field_mut(FieldId::Tag(*tag)).values.retire(values);
@@ -68,7 +68,7 @@ pub(crate) fn schema_from(json: &str) -> Result<Schema> {
     Ok(schema)
 }
 
-fn apply_changes(view: &mut View, changes: &Changes) -> Result<()> {
+fn apply_changes(view: &mut View, changes: &Changes, threads: usize) -> Result<()> {
     for (tag, first, texts) in &changes.values {
         let values = &mut view.field_mut(FieldId::Tag(*tag)).values;
         // The writer has added them already while it decided; at replay they are new.
@@ -80,7 +80,7 @@ fn apply_changes(view: &mut View, changes: &Changes) -> Result<()> {
     apply_created(view, &changes.created, changes.next_one_id)?;
     let mut tasks = identity_tasks(view, &changes.identities);
     tasks.extend(changes.tags.iter().map(|(tag, changes)| (FieldId::Tag(*tag), Work::Changes(changes))));
-    run_tasks(view, tasks)
+    run_tasks(view, tasks, threads)
 }
 
 /// New people and their identities, but none of their tags: what the next batch of a bulk load needs to know.
@@ -90,7 +90,7 @@ fn apply_changes(view: &mut View, changes: &Changes) -> Result<()> {
 pub(crate) fn apply_people(view: &mut View, created: &[u32], next_one_id: u32, new: &Identities) -> Result<()> {
     apply_created(view, created, next_one_id)?;
     let tasks = identity_tasks(view, new);
-    run_tasks(view, tasks)
+    run_tasks(view, tasks, parallel::half_of_cores())
 }
 
 /// The changes of one tag.
@@ -119,7 +119,7 @@ fn identity_tasks<'a>(view: &View, identities: &'a Identities) -> Vec<Task<'a>> 
     tasks.map(|(id_type, keys)| (FieldId::IdType(IdTypeId(id_type)), Work::Identities(keys))).collect()
 }
 
-fn erase(view: &mut View, one_ids: &[u32]) -> Result<()> {
+fn erase(view: &mut View, one_ids: &[u32], threads: usize) -> Result<()> {
     let mut sorted = one_ids.to_vec();
     sorted.sort_unstable();
     sorted.dedup();
@@ -137,7 +137,7 @@ fn erase(view: &mut View, one_ids: &[u32]) -> Result<()> {
         };
         tasks.push((id, work));
     }
-    run_tasks(view, tasks)?;
+    run_tasks(view, tasks, threads)?;
     apply_live(view, &sorted.iter().map(|id| (*id, false)).collect::<Vec<_>>())
 }
 
@@ -184,7 +184,7 @@ impl Work<'_> {
 }
 
 /// Runs tasks, those of one field in turn, different fields side by side.
-fn run_tasks(view: &mut View, mut tasks: Vec<Task<'_>>) -> Result<()> {
+fn run_tasks(view: &mut View, mut tasks: Vec<Task<'_>>, threads: usize) -> Result<()> {
     tasks.sort_by_key(|(id, _)| *id);
     let size_of = |group: &[Task<'_>]| group.iter().map(|(_, work)| work.size()).sum::<usize>();
     let mut groups: Vec<(&mut Arc<Field>, &[Task<'_>])> = Vec::new();
@@ -196,7 +196,7 @@ fn run_tasks(view: &mut View, mut tasks: Vec<Task<'_>>) -> Result<()> {
         }
     }
     groups.sort_by_key(|(_, group)| std::cmp::Reverse(size_of(group)));
-    let threads = if size_of(&tasks) < PARALLEL_FROM { 1 } else { parallel::cores() };
+    let threads = if size_of(&tasks) < PARALLEL_FROM { 1 } else { threads };
     parallel::for_each(groups.into_iter(), threads, |(field, group)| {
         let field = Arc::make_mut(field);
         group.iter().try_for_each(|(_, work)| work.run(field))

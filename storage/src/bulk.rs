@@ -270,7 +270,7 @@ impl TagsWorker {
             }
         }
         // The caller, whoever reads for him, and a store snapshot want threads too.
-        parallel::for_each(tasks.into_iter(), parallel::cores().div_ceil(2), |(field, columns)| {
+        parallel::for_each(tasks.into_iter(), parallel::half_of_cores(), |(field, columns)| {
             for column in columns {
                 let decided = decide_column(field, column, one_ids)?;
                 apply_tag(Arc::make_mut(field), &decided.changes)?;

@@ -32,7 +32,7 @@ pub mod view;
 mod apply;
 pub mod batch;
 mod changes;
-mod parallel;
+pub mod parallel;
 pub mod portable;
 mod prepare;
 mod resolve;

@@ -1,4 +1,4 @@
-//! Work on many things side by side: whoever is free takes the next one.
+//! Threads: work on many things side by side, and who goes first where there are fewer cores than work.
 //! Knows threads; knows nothing of the work.
 
 use std::sync::{Mutex, PoisonError};
@@ -8,6 +8,31 @@ use crate::error::Result;
 /// Threads that this machine runs at a time.
 pub(crate) fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// Threads for what goes on beside something that wants cores too.
+pub(crate) fn half_of_cores() -> usize {
+    cores().div_ceil(2)
+}
+
+/// How far a thread stands back where there are fewer cores than work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rank {
+    /// Someone waits for it, but can wait longer than who asks a question: about a third of a question's share.
+    Write,
+    /// Nobody waits for it: about a tenth.
+    Background,
+}
+
+/// Gives the calling thread, and those that it starts from now on, a rank behind the threads of questions.
+/// Without it a batch of upserts, which keeps a core for tens of milliseconds, costs every question that long.
+pub fn stand_back(rank: Rank) {
+    let nice = match rank {
+        Rank::Write => 5,
+        Rank::Background => 10,
+    };
+    // It is a kindness: where the system refuses, all stand in one line.
+    let _ = rustix::process::setpriority_process(None, nice);
 }
 
 /// Does `work` on every item, on at most `threads` threads; put the longest first.

@@ -411,9 +411,9 @@ pub(crate) fn purge_kept(space: &Path, live: &View, written: &mut Written, leave
         let mut view = open_view(space, &kept, &mut packs)?;
         let gone = erased_since(&view, live)?;
         if !gone.is_empty() {
-            apply(&mut view, &Record::Erase(gone), kept.data_version)?;
+            apply(&mut view, &Record::Erase(gone), kept.data_version, 1)?;
             let unused = unused(&view)?;
-            apply(&mut view, &Record::Retire(unused), kept.data_version)?;
+            apply(&mut view, &Record::Retire(unused), kept.data_version, 1)?;
         }
         let previous = Manifest { next_pack: written.manifest.next_pack, ..kept.clone() };
         let options = Options { purge: true, leave: leave.clone(), ..Options::default() };

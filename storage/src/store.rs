@@ -30,6 +30,7 @@ use crate::files::create_dir;
 use crate::ids::OneId;
 use crate::log::{self, Log};
 use crate::manifest::{CURRENT, KEPT_DIR, Manifest, kept_file_name, kept_path};
+use crate::parallel::{Rank, cores, half_of_cores, stand_back};
 use crate::prepare::prepare;
 use crate::retire::unused;
 use crate::schema::{Schema, SchemaJson};
@@ -46,6 +47,7 @@ const WAITING_MAX: usize = 1024;
 /// Longest name of a kept store snapshot, in bytes.
 pub const SNAPSHOT_NAME_BYTES_MAX: usize = 64;
 const KEEPER_TICK: Duration = Duration::from_millis(500);
+const REPLACED_TICK: Duration = Duration::from_millis(100);
 
 /// How a space is opened.
 #[derive(Debug, Clone)]
@@ -190,7 +192,7 @@ pub(crate) fn recover(dir: &Path) -> Result<Recovery> {
             || Error::corrupt(&dir.join(LOG_DIR), 0, format!("record {} to make sense", record.seqno), "not");
         let decoded = Record::decode(&record.payload).ok_or_else(expected)?;
         erased |= matches!(decoded, Record::Erase(_));
-        apply(&mut view, &decoded, record.seqno)?;
+        apply(&mut view, &decoded, record.seqno, cores())?;
     }
     Ok(Recovery { manifest, packs, view, log: recovered, erased })
 }
@@ -236,9 +238,15 @@ impl Store {
             purge_wait: Duration::ZERO,
         };
         let shared = self.shared.clone();
-        self.threads.push(spawn("headcount-writer", move || writer.run(&from_callers)));
+        self.threads.push(spawn("headcount-writer", move || {
+            stand_back(Rank::Write);
+            writer.run(&from_callers);
+        }));
         self.threads.push(spawn("headcount-sync", move || run_sync(&shared, &from_writer)));
-        self.threads.push(spawn("headcount-keeper", move || keeper_state.run(&to_keeper)));
+        self.threads.push(spawn("headcount-keeper", move || {
+            stand_back(Rank::Background);
+            keeper_state.run(&to_keeper);
+        }));
         (self.commands, self.keeper) = (Some(commands), Some(keeper));
         Ok(())
     }
@@ -433,7 +441,8 @@ impl Writer {
             return Ok(());
         }
         if let Some((record, seqno)) = self.log(Some(Record::Retire(unused)))? {
-            apply(&mut self.view, &record, seqno).inspect_err(|error| self.shared.stop(&error.to_string()))?;
+            apply(&mut self.view, &record, seqno, half_of_cores())
+                .inspect_err(|error| self.shared.stop(&error.to_string()))?;
         }
         Ok(())
     }
@@ -456,7 +465,9 @@ impl Writer {
         // Held any longer, it would make this batch copy what the one before it has copied already.
         drop(before);
         if let Some((record, seqno)) = record {
-            apply(&mut self.view, &record, seqno).inspect_err(|error| self.shared.stop(&error.to_string()))?;
+            // Questions want the other half.
+            apply(&mut self.view, &record, seqno, half_of_cores())
+                .inspect_err(|error| self.shared.stop(&error.to_string()))?;
             if matches!(record, Record::Erase(_)) {
                 self.shared.purge.store(true, Ordering::Release);
             }
@@ -507,7 +518,18 @@ impl Writer {
 }
 
 fn run_sync(shared: &Shared, groups: &Receiver<Group>) {
-    while let Ok(first) = groups.recv() {
+    // Views that were replaced while questions held them: freed here, lest the last question that lets go of one pays.
+    let mut replaced: Vec<Arc<View>> = Vec::new();
+    loop {
+        let longest = if replaced.is_empty() { Duration::MAX } else { REPLACED_TICK };
+        let first = match groups.recv_timeout(longest) {
+            Ok(first) => first,
+            Err(RecvTimeoutError::Timeout) => {
+                replaced.retain(|view| Arc::strong_count(view) > 1);
+                continue;
+            }
+            Err(RecvTimeoutError::Disconnected) => return,
+        };
         let mut waiting = vec![first];
         waiting.extend(groups.try_iter());
         let Some(last) = waiting.last() else { continue };
@@ -521,8 +543,9 @@ fn run_sync(shared: &Shared, groups: &Receiver<Group>) {
         match synced {
             Ok(()) => {
                 shared.durable.store(seqno, Ordering::Release);
-                shared.view.store(view);
+                replaced.push(shared.view.swap(view));
                 waiting.into_iter().flat_map(|g| g.replies).for_each(|(reply, outcome)| reply(Ok(outcome)));
+                replaced.retain(|view| Arc::strong_count(view) > 1);
             }
             Err(reason) => {
                 shared.stop(&reason);

@@ -193,6 +193,9 @@ impl<'a> Stripe<'a> {
                 _ => {}
             }
         }
+        if let Some(count) = self.count_dense(nodes, chunk) {
+            return count;
+        }
         match self.conjunction(nodes, chunk, scratch) {
             Conjunction::Ids(ids) => {
                 let count = ids.len() as u32;
@@ -206,6 +209,16 @@ impl<'a> Stripe<'a> {
                 count
             }
         }
+    }
+
+    /// The commonest case without its preparations: every child is dense here, and one of them is not left out.
+    fn count_dense(&self, nodes: &[StripeNode<'a>], chunk: usize) -> Option<u32> {
+        let mut terms: [kernels::Term<'a>; kernels::TERMS_MAX] = [nodes.first()?.dense(chunk)?; kernels::TERMS_MAX];
+        let terms = terms.get_mut(..nodes.len())?;
+        for (term, node) in terms.iter_mut().zip(nodes) {
+            *term = node.dense(chunk)?;
+        }
+        terms.iter().any(|(_, invert)| *invert == 0).then(|| kernels::and_terms_count(terms))
     }
 
     /// Few can be in it: the smallest child drives and the others are probed. Many: dense leaves are left where they

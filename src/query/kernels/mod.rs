@@ -22,7 +22,8 @@ pub use codes::{CodeSet, PageBits, Sums, bucket_hash, bucket_hashes, code_set, l
 pub use ids::{and_not_ids, count_in_bits, count_in_ids, for_each_bit, push_bits, retain_in_container};
 pub use level::{Level, level};
 pub use words::{
-    Term, and_assign, and_count_page, and_not_assign, and_terms, and_terms_count, count, fill, or_all, or_container,
+    TERMS_MAX, Term, and_assign, and_count_page, and_not_assign, and_terms, and_terms_count, count, fill, or_all,
+    or_container,
 };
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use super::codes::PageBits;
 use super::level::at_levels;
 
 /// Most operands of one pass: more streams than that at once are slower than a second pass.
-const TERMS_MAX: usize = 8;
+pub const TERMS_MAX: usize = 8;
 
 /// An operand of an AND: the bits themselves, or (`u64::MAX`) everyone who is not in them.
 pub type Term<'a> = (&'a Bits, u64);

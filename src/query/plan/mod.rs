@@ -351,6 +351,18 @@ impl Node {
         }
     }
 
+    /// How many profiles it holds, where headers say it.
+    pub fn exact_count(&self, everyone: u64) -> Option<u64> {
+        match self {
+            Node::Everyone => Some(everyone),
+            Node::Nobody => Some(0),
+            Node::Leaf(leaf) => leaf.is_exact().then_some(leaf.estimate),
+            Node::Not(inner) => Some(everyone - inner.exact_count(everyone)?),
+            Node::Shared(_, inner) => inner.exact_count(everyone),
+            Node::And(_) | Node::Or(_) => None,
+        }
+    }
+
     /// About how many profiles it holds, of `everyone`: as if the parts of an AND or OR had nothing to do with each other.
     pub fn estimate(&self, everyone: u64) -> u64 {
         (self.share(everyone as f64) * everyone as f64).round() as u64
