@@ -305,7 +305,14 @@ impl Space {
         let elapsed_ms = question.timeout_ms.map_or(elapsed_ms_max, |ms| ms.min(elapsed_ms_max));
         let budget = Budget::new(elapsed_ms, question.cancelled.clone());
         let as_of = question.as_of.unwrap_or_else(|| today(&view.schema().time_zone));
-        run(&Context { view, as_of, limits, budget: &budget, threads: &self.shared.threads })
+        run(&Context {
+            view,
+            as_of,
+            limits,
+            budget: &budget,
+            remembered: &self.remembered,
+            threads: &self.shared.threads,
+        })
     }
 
     fn ask<T>(&self, question: &Question, run: impl FnOnce(&mut Asked<'_>) -> Result<T>) -> Result<Answer<T>> {

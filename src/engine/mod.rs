@@ -90,6 +90,7 @@ pub(crate) struct Shared {
 pub struct Space {
     name: String,
     store: Store,
+    remembered: query::Remembered,
     shared: Arc<Shared>,
 }
 
@@ -160,7 +161,12 @@ impl Engine {
             return Ok(space.clone());
         }
         let store = self.dir.open_space(name, &self.shared.store)?;
-        let space = Arc::new(Space { name: name.into(), store, shared: self.shared.clone() });
+        let space = Arc::new(Space {
+            name: name.into(),
+            store,
+            remembered: query::Remembered::default(),
+            shared: self.shared.clone(),
+        });
         spaces.insert(name.into(), space.clone());
         Ok(space)
     }

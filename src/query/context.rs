@@ -9,6 +9,7 @@ use jiff::civil::Date;
 use storage::View;
 
 use super::error::{Error, Result};
+use super::remembered::Remembered;
 use super::threads::Threads;
 
 /// Bounds on one question.
@@ -77,6 +78,8 @@ pub struct Context<'a> {
     pub limits: &'a Limits,
     /// Its time.
     pub budget: &'a Budget,
+    /// What other questions of this data version have counted.
+    pub remembered: &'a Remembered,
     /// Threads that may help.
     pub threads: &'a Threads,
 }

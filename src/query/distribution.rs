@@ -2,20 +2,18 @@
 //! Knows tallies, totals and bins; labels are texts, flags or bin bounds.
 
 use serde::{Deserialize, Serialize};
-use storage::column::Page;
-use storage::ids::PAGE_WORDS;
 use storage::{TagId, TagType, ValueId};
 
 use super::bind::request_fault;
+use super::bins::Edges;
 use super::cell::Cell;
 use super::context::Context;
 use super::count::ratio;
 use super::error::Result;
-use super::gather::{PageMembers, for_each_value};
-use super::number::{Range, power_of_ten};
-use super::plan::{ColumnTest, Node, any_of};
+use super::number::power_of_ten;
+use super::plan::{Node, any_of};
 use super::ranks::values_of_ranks;
-use super::totals::{Tally, count, each_page_of, materialized, tally, totals};
+use super::totals::{Tally, count, materialized, tally, totals};
 
 /// Most bins that may be asked for.
 const BINS_MAX: usize = 10_000;
@@ -230,8 +228,15 @@ fn of_numbers(ctx: &Context<'_>, sides: &Sides, request: &Request<'_>) -> Result
         (Some(Bins::Edges(edges)), Some(_)) => unit.given_edges(edges)?,
         (Some(Bins::Quantiles(n)), Some(bounds)) => quantile_edges(ctx, sides, request.tag, *n, sums.known, bounds)?,
     };
-    let counted = count_bins(ctx, &sides.audience, request.tag, &edges)?;
-    let base = count_bins(ctx, &sides.base, request.tag, &edges)?;
+    let bins = Edges::new(&edges);
+    let counted = bins.count(ctx, &sides.audience, request.tag)?;
+    let base = match sides.base {
+        Node::Everyone => {
+            let count = || bins.count(ctx, &Node::Everyone, request.tag);
+            ctx.remembered.bins(ctx.view.data_version(), request.tag, &edges, count)?
+        }
+        ref base => bins.count(ctx, base, request.tag)?.into(),
+    };
     let bin = |at: usize| {
         let bounds = BinBounds { low: unit.cell(edges[at]), high: unit.cell(edges[at + 1]) };
         let close = if at + 2 == edges.len() { "]" } else { ")" };
@@ -373,51 +378,4 @@ fn quantile_edges(
         edges.push(bounds.1);
     }
     Ok(edges)
-}
-
-/// Most bins that are counted by marking pages for each; of more, each value looks for its own.
-const MARKED_BINS_MAX: usize = 24;
-
-/// Members between each two edges; the last bin holds its upper edge too.
-fn count_bins(ctx: &Context<'_>, plan: &Node, tag: TagId, edges: &[i64]) -> Result<Vec<u64>> {
-    let bins = edges.len().saturating_sub(1);
-    if bins == 0 {
-        return Ok(Vec::new());
-    }
-    let ranges: Vec<Range> = (0..bins)
-        .map(|at| Range { low: edges[at], high: if at + 1 == bins { edges[bins] } else { edges[at + 1] - 1 } })
-        .collect();
-    ctx.fold_stripes(
-        || vec![0u64; bins],
-        |counts, stripe| {
-            each_page_of(ctx, plan, tag, stripe, |page, members| count_page_bins(page, members, &ranges, counts))
-        },
-        |mut a, b| {
-            a.iter_mut().zip(b).for_each(|(a, b)| *a += b);
-            a
-        },
-    )
-}
-
-fn count_page_bins(page: &Page<'_>, members: PageMembers<'_>, ranges: &[Range], counts: &mut [u64]) {
-    let high = page.base.wrapping_add(page.max_code as i64).wrapping_sub(1);
-    let (from, to) =
-        (ranges.partition_point(|range| range.high < page.base), ranges.partition_point(|range| range.low <= high));
-    if page.max_code == 0 || from >= to {
-        return;
-    }
-    if matches!(members, PageMembers::Bits(_)) && to - from <= MARKED_BINS_MAX {
-        let mut marks = [0; PAGE_WORDS];
-        for (range, count) in ranges[from..to].iter().zip(&mut counts[from..to]) {
-            ColumnTest::Range(*range).mark(page, &mut marks);
-            *count += u64::from(members.count_marked(&marks));
-        }
-        return;
-    }
-    for_each_value(page, members, |value| {
-        let at = ranges.partition_point(|range| range.high < value);
-        if at < ranges.len() && ranges[at].low <= value {
-            counts[at] += 1;
-        }
-    });
 }

@@ -9,6 +9,7 @@
 
 pub mod context;
 pub mod error;
+pub mod remembered;
 pub mod threads;
 
 pub mod bind;
@@ -16,6 +17,7 @@ mod like;
 mod number;
 pub mod plan;
 
+mod bins;
 mod exec;
 mod gather;
 pub mod groups;
@@ -35,4 +37,5 @@ pub use bind::{Binder, Column, Warning};
 pub use context::{Budget, Context, Limits};
 pub use error::{Error, Result};
 pub use plan::Node;
+pub use remembered::Remembered;
 pub use threads::Threads;

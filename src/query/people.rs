@@ -180,11 +180,15 @@ fn list_by_one_id<'a>(
             ctx.budget.check()?;
             let Some(set) = run.chunk(chunk, &mut scratch) else { continue };
             ids.clear();
-            set.for_each(|low| ids.push(chunk_first | u32::from(low)));
+            set.push_one_ids(chunk_first, &mut scratch, &mut ids);
             scratch.recycle(set);
             ids.retain(|id| *id >= first);
             ids.truncate(left.min(usize::MAX as u64) as usize);
             left -= ids.len() as u64;
+            if matches!(readers[..], [Reader::OneId]) {
+                ids.iter().try_for_each(|one_id| each(*one_id, &[Cell::Int((*one_id).into())]))?;
+                continue;
+            }
             for one_id in &ids {
                 cells.clear();
                 for reader in &readers {

@@ -185,7 +185,7 @@ pub(crate) fn collect_stripe(ctx: &Context<'_>, plan: &Node, stripe: usize) -> R
     for chunk in 0..STRIPE_CHUNKS {
         if let Some(set) = run.chunk(chunk, &mut scratch) {
             let first = ((stripe * STRIPE_CHUNKS + chunk) as u32) << 16;
-            set.for_each(|low| ids.push(first | u32::from(low)));
+            set.push_one_ids(first, &mut scratch, &mut ids);
             scratch.recycle(set);
         }
     }
@@ -325,10 +325,16 @@ fn tally_stripe(ctx: &Context<'_>, plan: &Node, tag: TagId, stripe: usize, tally
         } else if tag_type == Some(TagType::Category) {
             each_page(&column, chunk, &set, |page, members| by_code.add_page(page, members));
         }
-        tally.known += u64::from(set.count_in(known.containers[chunk]));
+        if tag_type == Some(TagType::Set) {
+            tally.known += u64::from(set.count_in(known.containers[chunk]));
+        }
         scratch.recycle(set);
     }
     by_code.into_counts().filter(|(_, n)| *n > 0).for_each(|(value, n)| tally.add(value, n));
+    if tag_type != Some(TagType::Set) {
+        // Nobody has two values.
+        tally.known = tally.counts.iter().sum();
+    }
     Ok(())
 }
 

@@ -64,20 +64,23 @@ impl StripeNode<'_> {
         }
     }
 
-    /// Time of looking one candidate up, in tenths of a nanosecond.
-    pub(super) fn probe_tenth_ns(&self, chunk: usize) -> u64 {
+    /// Time of looking so many candidates up.
+    pub(super) fn probes_ns(&self, chunk: usize, candidates: u64) -> u64 {
         match self {
             StripeNode::Everyone | StripeNode::Nobody => 0,
-            StripeNode::And(nodes) | StripeNode::Or(nodes) => nodes.iter().map(|n| n.probe_tenth_ns(chunk) + 10).sum(),
-            StripeNode::Not(inner) | StripeNode::Shared(_, inner) => inner.probe_tenth_ns(chunk),
+            StripeNode::And(nodes) | StripeNode::Or(nodes) => {
+                nodes.iter().map(|n| n.probes_ns(chunk, candidates)).sum::<u64>() + candidates
+            }
+            StripeNode::Not(inner) | StripeNode::Shared(_, inner) => inner.probes_ns(chunk, candidates),
             StripeNode::Containers(containers) => match containers[chunk] {
                 ContainerRef::Empty => 0,
-                ContainerRef::Bits(..) => 10,
-                ContainerRef::Array(_) | ContainerRef::Runs(..) => 30,
+                ContainerRef::Bits(..) => candidates,
+                ContainerRef::Array(ids) => candidates * 7 / 10 + ids.len() as u64 / 10,
+                ContainerRef::Runs(runs, _) => candidates * 2 + runs.len() as u64 * 2,
             },
-            StripeNode::Values(_) | StripeNode::Column(_) => 25,
-            StripeNode::Bucket(_) => 20,
-            StripeNode::Lists(_) => 150,
+            StripeNode::Values(_) | StripeNode::Column(_) => candidates * 5 / 2,
+            StripeNode::Bucket(_) => candidates * 2,
+            StripeNode::Lists(_) => candidates * 15,
         }
     }
 }

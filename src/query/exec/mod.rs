@@ -231,11 +231,8 @@ impl<'a> Stripe<'a> {
         if upper == 0 {
             return Conjunction::Ids(scratch.ids());
         }
-        let others_tenth_ns = || -> u64 {
-            nodes.iter().enumerate().filter(|(at, _)| *at != driver).map(|(_, n)| n.probe_tenth_ns(chunk)).sum()
-        };
         let bits_ns = || nodes.iter().map(|n| n.bits_ns(chunk)).fold(0, u64::saturating_add);
-        if upper as usize <= ARRAY_MAX && u64::from(upper) * others_tenth_ns() / 10 <= bits_ns() {
+        if upper as usize <= ARRAY_MAX && self.probes_ns(nodes, driver, upper, chunk) <= bits_ns() {
             let mut ids = self.eval_ids(&nodes[driver], chunk, scratch);
             let others = nodes.iter().enumerate().filter(|(at, _)| *at != driver).map(|(_, n)| n);
             self.probe(others, chunk, &mut ids, scratch);
@@ -261,8 +258,8 @@ impl<'a> Stripe<'a> {
             if cost_ns > cost::to_ids_ns(0) {
                 let bits = self.settled(&mut terms, worked_out.take(), scratch);
                 let left = kernels::count(&bits);
-                let probes_tenth_ns: u64 = rest.as_slice().iter().map(|n| n.probe_tenth_ns(chunk)).sum();
-                if cost::to_ids_ns(left) + u64::from(left) * probes_tenth_ns / 10 < cost_ns {
+                let probes_ns: u64 = rest.as_slice().iter().map(|n| n.probes_ns(chunk, left.into())).sum();
+                if cost::to_ids_ns(left) + probes_ns < cost_ns {
                     let mut ids = scratch.ids();
                     kernels::push_bits(&bits, left, &mut ids);
                     scratch.recycle(ChunkSet::Bits(bits));
@@ -281,6 +278,17 @@ impl<'a> Stripe<'a> {
                 None => worked_out = Some(self.eval_bits(node, chunk, scratch)),
             }
         }
+    }
+
+    /// Time of looking the driver's members up in all other children, each of which leaves about its share of them.
+    fn probes_ns(&self, nodes: &[StripeNode<'a>], driver: usize, upper: u32, chunk: usize) -> u64 {
+        let live = u64::from(self.live_count(chunk)).max(1);
+        let (mut left, mut sum_ns) = (u64::from(upper), 0);
+        for node in nodes.iter().enumerate().filter(|(at, _)| *at != driver).map(|(_, n)| n) {
+            sum_ns += node.probes_ns(chunk, left);
+            left = left * u64::from(self.upper(node, chunk)) / live + 1;
+        }
+        sum_ns
     }
 
     /// The AND of all that was found so far, as bits of its own; no terms are left.

@@ -33,6 +33,19 @@ impl ChunkSet {
         }
     }
 
+    /// Appends the OneIDs of its members; `first` is the chunk's first one.
+    pub(crate) fn push_one_ids(&self, first: u32, scratch: &mut Scratch, out: &mut Vec<u32>) {
+        match self {
+            ChunkSet::Ids(ids) => out.extend(ids.iter().map(|low| first | u32::from(*low))),
+            ChunkSet::Bits(bits) => {
+                let mut ids = scratch.ids();
+                kernels::push_bits(bits, kernels::count(bits), &mut ids);
+                out.extend(ids.iter().map(|low| first | u32::from(*low)));
+                scratch.recycle(ChunkSet::Ids(ids));
+            }
+        }
+    }
+
     /// Borrowed as a container, whose cardinality counts for nothing.
     pub(crate) fn as_container(&self) -> ContainerRef<'_> {
         match self {

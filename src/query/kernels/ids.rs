@@ -89,9 +89,12 @@ fn intersection_count(a: &[u16], b: &[u16]) -> u32 {
         return short.iter().map(|low| u32::from(gallop_to(&mut rest, *low))).sum();
     }
     #[cfg(target_arch = "x86_64")]
-    if level() >= Level::Avx2 {
+    match level() {
         // SAFETY: the level is never above what the processor reports to have.
-        return unsafe { x86::intersection_count(short, long) };
+        Level::Avx512 => return unsafe { x86::intersection_count_512(short, long) },
+        // SAFETY: as above.
+        Level::Avx2 => return unsafe { x86::intersection_count(short, long) },
+        Level::Baseline => {}
     }
     merge_count(short, long)
 }
@@ -177,8 +180,14 @@ fn intersect(a: &[u16], b: &[u16], out: &mut Vec<u16>) {
     out.resize(a.len() + 8, 0);
     #[cfg(target_arch = "x86_64")]
     if level() >= Level::Avx2 {
+        let (short, long) = if a.len() <= b.len() { (a, b) } else { (b, a) };
         // SAFETY: the level is never above what the processor reports to have.
-        let count = unsafe { x86::intersect(a, b, out) };
+        let count = unsafe {
+            match level() {
+                Level::Avx512 => x86::intersect_512(short, long, out),
+                _ => x86::intersect(a, b, out),
+            }
+        };
         return out.truncate(count);
     }
     let count = merge(a, b, out);

@@ -54,6 +54,49 @@ fn eights(a: &[u16], b: &[u16], mut each: impl FnMut(__m128i, u32)) -> (usize, u
     (i * 8, j * 8)
 }
 
+/// Steps through the ids of the shorter of two sorted lists, each against a vector of the longer; `each` gets the id and
+/// whether the longer has it. Gives the places from which the rest is to be merged one by one.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw")]
+fn one_by_vector(short: &[u16], long: &[u16], mut each: impl FnMut(u16, bool)) -> (usize, usize) {
+    let blocks = long.as_chunks::<32>().0;
+    let (mut i, mut j) = (0, 0);
+    while j < blocks.len() {
+        let (block, last) = (load(&blocks[j]), blocks[j][31]);
+        while let Some(id) = short.get(i).copied()
+            && id <= last
+        {
+            each(id, _mm512_cmpeq_epi16_mask(block, _mm512_set1_epi16(id as i16)) != 0);
+            i += 1;
+        }
+        if i == short.len() {
+            break;
+        }
+        j += 1;
+    }
+    (i, j * 32)
+}
+
+/// Ids that two sorted lists share.
+#[target_feature(enable = "avx512f,avx512bw")]
+pub(super) fn intersection_count_512(short: &[u16], long: &[u16]) -> u32 {
+    let mut count = 0u32;
+    let (i, j) = one_by_vector(short, long, |_, is_there| count = count.wrapping_add(is_there.into()));
+    count + ids::merge_count(&short[i..], &long[j..])
+}
+
+/// Writes the ids that two sorted lists share and gives their number; `out` is as long as the shorter.
+#[target_feature(enable = "avx512f,avx512bw")]
+pub(super) fn intersect_512(short: &[u16], long: &[u16], out: &mut [u16]) -> usize {
+    assert!(out.len() > short.len());
+    let mut count = 0usize;
+    let (i, j) = one_by_vector(short, long, |id, is_there| {
+        out[count] = id;
+        count = count.wrapping_add(is_there.into());
+    });
+    count + ids::merge(&short[i..], &long[j..], &mut out[count..])
+}
+
 /// Ids that two sorted lists share.
 #[target_feature(enable = "sse4.2,popcnt")]
 pub(super) fn intersection_count(a: &[u16], b: &[u16]) -> u32 {

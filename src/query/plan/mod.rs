@@ -14,7 +14,6 @@
 
 mod share;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use roaring::RoaringBitmap;
@@ -186,7 +185,8 @@ fn month_day_of(day: i64) -> u16 {
 /// A set of OneIDs as containers by chunk.
 #[derive(Debug, Default, PartialEq)]
 pub struct IdSet {
-    chunks: BTreeMap<u32, Container>,
+    /// By ascending number of the chunk; none of them empty.
+    chunks: Vec<(u32, Container)>,
     count: u64,
 }
 
@@ -201,7 +201,7 @@ impl IdSet {
                 let mut container = Container::empty();
                 container.apply(edits);
                 set.count += edits.len() as u64;
-                set.chunks.insert(chunk, container);
+                set.chunks.push((chunk, container));
                 edits.clear();
             }
         };
@@ -218,8 +218,8 @@ impl IdSet {
 
     /// From containers that are not empty, by ascending number of their chunk.
     pub(crate) fn from_chunks(chunks: impl IntoIterator<Item = (u32, Container)>) -> IdSet {
-        let chunks: BTreeMap<u32, Container> = chunks.into_iter().collect();
-        let count = chunks.values().map(|c| u64::from(c.as_ref().cardinality())).sum();
+        let chunks: Vec<(u32, Container)> = chunks.into_iter().collect();
+        let count = chunks.iter().map(|(_, c)| u64::from(c.as_ref().cardinality())).sum();
         IdSet { chunks, count }
     }
 
@@ -269,7 +269,9 @@ impl IdSet {
     pub fn stripe(&self, stripe: usize) -> [ContainerRef<'_>; STRIPE_CHUNKS] {
         let first = (stripe * STRIPE_CHUNKS) as u32;
         let mut containers = [ContainerRef::Empty; STRIPE_CHUNKS];
-        for (chunk, container) in self.chunks.range(first..first + STRIPE_CHUNKS as u32) {
+        let from = self.chunks.partition_point(|(chunk, _)| *chunk < first);
+        let here = self.chunks[from..].iter().take_while(|(chunk, _)| *chunk < first + STRIPE_CHUNKS as u32);
+        for (chunk, container) in here {
             containers[(chunk - first) as usize] = container.as_ref();
         }
         containers
