@@ -13,6 +13,7 @@ use super::error::Result;
 use super::gather::{PageMembers, for_each_value};
 use super::number::Range;
 use super::plan::{ColumnTest, Node};
+use super::spread::Spread;
 use super::totals::each_page_of;
 
 /// Most bins of a page that are marked one after the other.
@@ -59,6 +60,11 @@ impl Edges {
                 a
             },
         )
+    }
+
+    /// The same from a spread.
+    pub(crate) fn of_spread(&self, spread: &Spread) -> Vec<u64> {
+        self.ranges.iter().map(|range| spread.count_between(range.low, range.high)).collect()
     }
 
     fn count_page(&self, page: &Page<'_>, members: PageMembers<'_>, counts: &mut [u64]) {

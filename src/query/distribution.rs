@@ -13,6 +13,7 @@ use super::error::Result;
 use super::number::power_of_ten;
 use super::plan::{Node, any_of};
 use super::ranks::values_of_ranks;
+use super::spread::Spread;
 use super::totals::{Tally, count, materialized, tally, totals};
 
 /// Most bins that may be asked for.
@@ -219,7 +220,11 @@ fn other(
 
 fn of_numbers(ctx: &Context<'_>, sides: &Sides, request: &Request<'_>) -> Result<Distribution> {
     let tag_type = ctx.view.schema().tag_type(request.tag);
-    let sums = totals(ctx, &sides.audience, request.tag)?;
+    let spread = Spread::of(ctx, &sides.audience, request.tag)?;
+    let sums = match &spread {
+        Some(spread) => spread.totals(),
+        None => totals(ctx, &sides.audience, request.tag)?,
+    };
     let unit = Unit { tag_type };
     let edges = match (request.bins, sums.bounds) {
         (_, None) => Vec::new(),
@@ -229,7 +234,10 @@ fn of_numbers(ctx: &Context<'_>, sides: &Sides, request: &Request<'_>) -> Result
         (Some(Bins::Quantiles(n)), Some(bounds)) => quantile_edges(ctx, sides, request.tag, *n, sums.known, bounds)?,
     };
     let bins = Edges::new(&edges);
-    let counted = bins.count(ctx, &sides.audience, request.tag)?;
+    let counted = match &spread {
+        Some(spread) => bins.of_spread(spread),
+        None => bins.count(ctx, &sides.audience, request.tag)?,
+    };
     let base = match sides.base {
         Node::Everyone => {
             let count = || bins.count(ctx, &Node::Everyone, request.tag);
@@ -249,16 +257,26 @@ fn of_numbers(ctx: &Context<'_>, sides: &Sides, request: &Request<'_>) -> Result
         other: sums.known - counted.iter().sum::<u64>(),
         values,
         reach: sums.known,
-        summary: Some(summary(ctx, sides, request.tag, &unit, &sums)?),
+        summary: Some(summary(ctx, sides, request.tag, &unit, &sums, spread.as_ref())?),
     })
 }
 
-fn summary(ctx: &Context<'_>, sides: &Sides, tag: TagId, unit: &Unit, sums: &super::totals::Totals) -> Result<Summary> {
+fn summary(
+    ctx: &Context<'_>,
+    sides: &Sides,
+    tag: TagId,
+    unit: &Unit,
+    sums: &super::totals::Totals,
+    spread: Option<&Spread>,
+) -> Result<Summary> {
     let Some((low, high)) = sums.bounds else {
         return Ok(Summary { min: Cell::Null, max: Cell::Null, avg: Cell::Null, quartiles: None });
     };
     let ranks = [1, 2, 3].map(|quarter| (sums.known * quarter).div_ceil(4).max(1) - 1);
-    let quartiles = values_of_ranks(ctx, &sides.audience, tag, sums.known, &ranks)?;
+    let quartiles = match spread {
+        Some(spread) => ranks.iter().map(|rank| spread.value_of_rank(*rank)).collect(),
+        None => values_of_ranks(ctx, &sides.audience, tag, sums.known, &ranks)?,
+    };
     let quartiles = quartiles.into_iter().map(|value| value.map_or(Cell::Null, |v| unit.cell(v))).collect();
     Ok(Summary {
         min: unit.cell(low),

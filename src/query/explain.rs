@@ -5,8 +5,8 @@ use std::time::Instant;
 
 use serde::Serialize;
 use storage::field::{FieldId, TRUE};
-use storage::ids::KNOWN;
-use storage::{TagType, View};
+use storage::ids::{KNOWN, PAGE_PROFILES};
+use storage::{TagId, TagType, View};
 
 use super::bind::date_of;
 use super::context::Context;
@@ -117,12 +117,8 @@ fn describe(view: &View, leaf: &Leaf) -> Result<(&'static str, String, u64)> {
         }
         LeafKind::Column { tag, test } => {
             let declared = &schema.tags[tag.0 as usize];
-            let bytes = view.tag(*tag).bytes();
-            (
-                "column",
-                format!("{} {}", declared.name, test_text(test, declared.tag_type)),
-                bytes.forward_disk + bytes.memory,
-            )
+            let of = format!("{} {}", declared.name, test_text(test, declared.tag_type));
+            ("column", of, column_bytes(view, *tag, test)?)
         }
         LeafKind::Lists { tag, values } => {
             let bytes = view.tag(*tag).bytes();
@@ -131,6 +127,22 @@ fn describe(view: &View, leaf: &Leaf) -> Result<(&'static str, String, u64)> {
         }
         LeafKind::Bucket { of, low, high, .. } => ("bucket", format!("{low} to {high} of {of}"), 0),
     })
+}
+
+/// Bytes of the pages of a column that a test must look at: those that its bounds neither pass nor leave out.
+fn column_bytes(view: &View, tag: TagId, test: &ColumnTest) -> Result<u64> {
+    let mut bytes = 0;
+    for stripe in 0..view.stripe_count() {
+        let column = view.tag(tag).stripe(stripe).column()?;
+        let pages = (0..column.page_count()).map(|at| column.page(at));
+        let looked_at = pages.filter(|page| match (test, test.code_range(page)) {
+            (_, None) => false,
+            (ColumnTest::Range(_), Some((low, high))) => low > 1 || high < page.max_code,
+            (_, Some(_)) => true,
+        });
+        bytes += looked_at.map(|page| u64::from(PAGE_PROFILES) * page.codes.width() as u64).sum::<u64>();
+    }
+    Ok(bytes)
 }
 
 fn bitmap_bytes(view: &View, field: FieldId, value: storage::ValueId) -> Result<u64> {

@@ -3,7 +3,7 @@
 //!
 //! ```text
 //!   AST → bind (names, types, dates) → plan (sets over leaves) → exec (stripe by stripe, fused) → merge
-//!                                                   kernels · gather · totals · ranks · groups
+//!                                                   kernels · gather · totals · ranks · spread · bins · groups
 //!   count · distribution · crosstab · people · select · explain
 //! ```
 
@@ -23,6 +23,7 @@ mod gather;
 pub mod groups;
 pub mod kernels;
 pub mod ranks;
+mod spread;
 pub mod totals;
 
 pub mod cell;

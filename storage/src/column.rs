@@ -37,6 +37,19 @@ pub enum Codes<'a> {
     U64(&'a [u64]),
 }
 
+impl Codes<'_> {
+    /// Bytes of each code; a constant takes none.
+    pub fn width(self) -> usize {
+        match self {
+            Codes::Constant(_) => 0,
+            Codes::U8(_) => 1,
+            Codes::U16(_) => 2,
+            Codes::U32(_) => 4,
+            Codes::U64(_) => 8,
+        }
+    }
+}
+
 /// One page, borrowed.
 #[derive(Debug, Clone, Copy)]
 pub struct Page<'a> {
