@@ -269,6 +269,14 @@ impl Space {
         Ok(())
     }
 
+    /// The OneIDs of an audience's members, ascending.
+    ///
+    /// # Errors
+    /// As [`Space::count`].
+    pub fn member_ids(&self, question: &Question) -> Result<Answer<Vec<u32>>> {
+        self.ask(question, |asked| Ok(query::totals::collect(asked.ctx, asked.audience, 0, u64::MAX)?))
+    }
+
     /// The members of an audience as a bitmap of OneIDs.
     ///
     /// # Errors

@@ -304,48 +304,56 @@ fn tally_stripe(ctx: &Context<'_>, plan: &Node, tag: TagId, stripe: usize, tally
     let known = bitmaps.value(KNOWN);
     let mut scratch = Scratch::default();
     let mut by_code = CodeCounts::new(field.values().count() as usize + 1);
-    for chunk in 0..STRIPE_CHUNKS {
-        let Some(set) = run.chunk(chunk, &mut scratch) else { continue };
-        let members = u64::from(set.count());
-        let by_bitmaps_ns: u64 = match by_value.is_empty() {
-            true => u64::MAX,
-            false => by_value.iter().map(|(_, b)| count_in_ns(members, &set, b.containers[chunk])).sum(),
-        };
+    let is_set = tag_type == Some(TagType::Set);
+    let is_by_bitmaps = |members: u32, are_ids: bool, chunk: usize| {
+        let members = u64::from(members);
+        let costs_ns = by_value.iter().map(|(_, bitmap)| count_in_ns(members, are_ids, bitmap.containers[chunk]));
         let by_forward_ns = match tag_type {
             Some(TagType::Category) => members + members / 4,
             Some(TagType::Set) => members * 9,
             _ => u64::MAX,
         };
-        if by_bitmaps_ns <= by_forward_ns && !by_value.is_empty() {
+        !by_value.is_empty() && costs_ns.sum::<u64>() <= by_forward_ns
+    };
+    for chunk in 0..STRIPE_CHUNKS {
+        if let Some((bits, count)) = run.lent_bits(chunk)
+            && is_by_bitmaps(count, false, chunk)
+        {
+            for (value, bitmap) in &by_value {
+                tally.add(value.0, kernels::count_in_bits(bitmap.containers[chunk], bits).into());
+            }
+            tally.known += if is_set { kernels::count_in_bits(known.containers[chunk], bits).into() } else { 0 };
+            continue;
+        }
+        let Some(set) = run.chunk(chunk, &mut scratch) else { continue };
+        if is_by_bitmaps(set.count(), matches!(set, ChunkSet::Ids(_)), chunk) {
             for (value, bitmap) in &by_value {
                 tally.add(value.0, set.count_in(bitmap.containers[chunk]).into());
             }
-        } else if tag_type == Some(TagType::Set) {
+        } else if is_set {
             by_code.add_lists(&lists, chunk, &set);
         } else if tag_type == Some(TagType::Category) {
             each_page(&column, chunk, &set, |page, members| by_code.add_page(page, members));
         }
-        if tag_type == Some(TagType::Set) {
-            tally.known += u64::from(set.count_in(known.containers[chunk]));
-        }
+        tally.known += if is_set { set.count_in(known.containers[chunk]).into() } else { 0 };
         scratch.recycle(set);
     }
     by_code.into_counts().filter(|(_, n)| *n > 0).for_each(|(value, n)| tally.add(value, n));
-    if tag_type != Some(TagType::Set) {
+    if !is_set {
         // Nobody has two values.
         tally.known = tally.counts.iter().sum();
     }
     Ok(())
 }
 
-/// Time of counting the members that are in a container: measured, see `exec::cost`.
-fn count_in_ns(members: u64, set: &ChunkSet, container: ContainerRef<'_>) -> u64 {
-    match (container, set) {
+/// Time of counting the members, as ids or as bits, that are in a container: measured, see `exec::cost`.
+fn count_in_ns(members: u64, are_ids: bool, container: ContainerRef<'_>) -> u64 {
+    match (container, are_ids) {
         (ContainerRef::Empty, _) => 2,
-        (ContainerRef::Array(ids), ChunkSet::Bits(_)) => 20 + ids.len() as u64 / 2,
-        (ContainerRef::Array(ids), ChunkSet::Ids(_)) => 20 + (ids.len() as u64).min(members * 32) / 2 + members / 2,
-        (_, ChunkSet::Bits(_)) => 150,
-        (_, ChunkSet::Ids(_)) => 10 + members / 2,
+        (ContainerRef::Array(ids), false) => 20 + ids.len() as u64 / 2,
+        (ContainerRef::Array(ids), true) => 20 + (ids.len() as u64).min(members * 32) / 2 + members / 2,
+        (_, false) => 150,
+        (_, true) => 10 + members / 2,
     }
 }
 

@@ -92,6 +92,17 @@ impl<'a> Stripe<'a> {
         Some(set)
     }
 
+    /// The bits of a chunk where the whole plan is a leaf that has them: to be read where they lie.
+    pub(crate) fn lent_bits(&self, chunk: usize) -> Option<(&'a Bits, u32)> {
+        match &self.root {
+            StripeNode::Containers(containers) => match containers[chunk] {
+                ContainerRef::Bits(bits, count) => Some((bits, count)),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
     fn live_count(&self, chunk: usize) -> u32 {
         self.live[chunk].cardinality()
     }
