@@ -15,9 +15,9 @@ use std::time::{Duration, Instant};
 use crossbeam::channel::{Sender, unbounded};
 
 /// A question is led alone for so long before anyone is called to help: about what the call costs.
-const ALONE: Duration = Duration::from_micros(15);
+const ALONE: Duration = Duration::from_micros(20);
 /// Help is called only if at least so much is left to do.
-const LEFT_WORTH_HELP: Duration = Duration::from_micros(50);
+const LEFT_WORTH_HELP: Duration = Duration::from_micros(100);
 /// Threads that lead questions, for each core.
 const LEADS_A_CORE: usize = 8;
 
