@@ -8,6 +8,7 @@ use serde::{Serialize, Serializer};
 
 use super::bind::date_of;
 use super::number::decimal_text;
+use super::spell::{push_date, push_decimal, push_int, push_json_text};
 
 /// One value of an answer.
 #[derive(Debug, Clone, PartialEq)]
@@ -42,6 +43,47 @@ impl Cell<'_> {
             Cell::Text(text) => Cell::Text(Cow::Owned(text.into_owned())),
             Cell::Date(day) => Cell::Date(day),
             Cell::List(texts) => Cell::List(texts.into_iter().map(|t| Cow::Owned(t.into_owned())).collect()),
+        }
+    }
+
+    /// Appends what a CSV field shows where that needs no quotes; false, and nothing, of texts and sets.
+    pub(crate) fn push_plain(&self, out: &mut Vec<u8>) -> bool {
+        match self {
+            Cell::Null => {}
+            Cell::Bool(value) => out.extend_from_slice(if *value { b"true" } else { b"false" }),
+            Cell::Int(value) => push_int((*value).into(), out),
+            Cell::Decimal(value, scale) => push_decimal(*value, *scale, out),
+            Cell::Date(day) => return push_date(*day, out),
+            Cell::Float(_) | Cell::Text(_) | Cell::List(_) => return false,
+        }
+        true
+    }
+
+    /// Appends the cell as JSON, as its `Serialize` spells it.
+    pub(crate) fn push_json(&self, out: &mut Vec<u8>) {
+        match self {
+            Cell::Null => out.extend_from_slice(b"null"),
+            Cell::Text(text) => push_json_text(text, out),
+            Cell::List(texts) => {
+                out.push(b'[');
+                for (at, text) in texts.iter().enumerate() {
+                    if at > 0 {
+                        out.push(b',');
+                    }
+                    push_json_text(text, out);
+                }
+                out.push(b']');
+            }
+            Cell::Date(day) => {
+                out.push(b'"');
+                if !push_date(*day, out) {
+                    out.extend_from_slice(date_of(*day).to_string().as_bytes());
+                }
+                out.push(b'"');
+            }
+            // Cells have a spelling, and memory takes all bytes.
+            Cell::Float(_) => _ = serde_json::to_writer(out, self),
+            Cell::Bool(_) | Cell::Int(_) | Cell::Decimal(..) => _ = self.push_plain(out),
         }
     }
 
@@ -104,6 +146,40 @@ impl Serialize for Cell<'_> {
                 let mut list = serializer.serialize_seq(Some(texts.len()))?;
                 texts.iter().try_for_each(|text| list.serialize_element(text))?;
                 list.end()
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_ways_of_spelling_a_cell_are_one() {
+        let cells = [
+            Cell::Null,
+            Cell::Bool(true),
+            Cell::Int(-7),
+            Cell::Decimal(-1205, 2),
+            Cell::Decimal(i128::MAX, 0),
+            Cell::Decimal(5, 0),
+            Cell::Float(0.1),
+            Cell::Text("a \"b\"\n".into()),
+            Cell::Text("杭州".into()),
+            Cell::Date(20_000),
+            Cell::Date(-4_000_000),
+            Cell::List(vec!["a".into(), "\\".into()]),
+            Cell::List(Vec::new()),
+        ];
+        for cell in cells {
+            let (mut json, mut plain) = (Vec::new(), Vec::new());
+            cell.push_json(&mut json);
+            assert_eq!(String::from_utf8(json).unwrap(), serde_json::to_string(&cell).unwrap());
+            if cell.push_plain(&mut plain) {
+                assert_eq!(String::from_utf8(plain).unwrap(), cell.to_csv());
+            } else {
+                assert!(plain.is_empty());
             }
         }
     }

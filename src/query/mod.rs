@@ -33,6 +33,7 @@ pub mod distribution;
 pub mod explain;
 pub mod people;
 pub mod select;
+mod spell;
 
 pub use bind::{Binder, Column, Warning};
 pub use context::{Budget, Context, Limits};

@@ -246,8 +246,7 @@ fn push_json_row(out: &mut Vec<u8>, keys: &[String], cells: &[Cell<'_>]) {
         before = b',';
         out.extend_from_slice(key.as_bytes());
         out.push(b':');
-        // Cells have a spelling, and memory takes all bytes.
-        let _ = serde_json::to_writer(&mut *out, cell);
+        cell.push_json(out);
     }
     if cells.is_empty() {
         out.push(before);
@@ -262,6 +261,7 @@ fn push_csv_cells(out: &mut Vec<u8>, cells: &[Cell<'_>]) {
         }
         match cell {
             Cell::Text(text) => write_cell(text, out),
+            cell if cell.push_plain(out) => {}
             cell => write_cell(&cell.to_csv(), out),
         }
     }

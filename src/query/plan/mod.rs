@@ -26,6 +26,7 @@ use storage::{TagId, ValueId, View};
 use super::error::Result;
 use super::kernels::{self, CodeSet};
 use super::number::Range;
+use super::spell::civil_of;
 pub use share::share;
 
 /// Most values of which a leaf keeps the bitmaps beside the column.
@@ -171,15 +172,8 @@ impl ColumnTest {
 
 /// Month × 100 + day of a day since 1970-01-01.
 fn month_day_of(day: i64) -> u16 {
-    // Civil from days, after Howard Hinnant's "chrono-compatible low-level date algorithms".
-    let shifted = day + 719_468;
-    let day_of_era = shifted.rem_euclid(146_097);
-    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted_month = (5 * day_of_year + 2) / 153;
-    let day_of_month = day_of_year - (153 * shifted_month + 2) / 5 + 1;
-    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
-    (month * 100 + day_of_month) as u16
+    let (_, month, day) = civil_of(day);
+    u16::from(month) * 100 + u16::from(day)
 }
 
 /// A set of OneIDs as containers by chunk.
