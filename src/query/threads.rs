@@ -12,12 +12,14 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use crossbeam::channel::{Sender, unbounded};
+use crossbeam::channel::{Receiver, Sender, TryRecvError, unbounded};
 
 /// A question is led alone for so long before anyone is called to help: about what the call costs.
 const ALONE: Duration = Duration::from_micros(20);
 /// Help is called only if at least so much is left to do.
 const LEFT_WORTH_HELP: Duration = Duration::from_micros(100);
+/// A lead that has finished a question looks out for the next one so long before it sleeps.
+const LOOKOUT: Duration = Duration::from_micros(50);
 /// Threads that lead questions, for each core.
 const LEADS_A_CORE: usize = 8;
 
@@ -61,7 +63,7 @@ impl Threads {
             let lead = std::thread::Builder::new().name(format!("headcount-lead-{n}"));
             // A job that panics ends its own question: its caller finds that nothing was answered.
             lead.spawn(move || {
-                for job in jobs {
+                while let Some(job) = next_job(&jobs) {
                     _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(job));
                 }
             })?;
@@ -167,6 +169,20 @@ impl Threads {
         results.sort_unstable_by_key(|(share, _)| *share);
         Ok(results.into_iter().map(|(_, result)| result).collect())
     }
+}
+
+/// The next job, once there is one; none when there will be none. Whoever has just finished one is awake and looks out
+/// for the next for a moment, which spares the caller of a quick succession of short questions the waking of a sleeper.
+fn next_job(jobs: &Receiver<Job>) -> Option<Job> {
+    let begun = Instant::now();
+    while begun.elapsed() < LOOKOUT {
+        match jobs.try_recv() {
+            Ok(job) => return Some(job),
+            Err(TryRecvError::Empty) => std::thread::yield_now(),
+            Err(TryRecvError::Disconnected) => return None,
+        }
+    }
+    jobs.recv().ok()
 }
 
 fn claim(next: &AtomicUsize, shares: usize) -> Option<usize> {
