@@ -146,11 +146,17 @@ pub struct CodeSet {
 impl CodeSet {
     /// Those of `first..=last` for which `holds`.
     pub fn new(first: i64, last: i64, mut holds: impl FnMut(i64) -> bool) -> CodeSet {
+        CodeSet::of(first, last, (first..=last).filter(|value| holds(*value)))
+    }
+
+    /// Those that are listed, all of them in `first..=last`; a bit is kept for each value between.
+    pub fn of(first: i64, last: i64, values: impl IntoIterator<Item = i64>) -> CodeSet {
         let span = (last - first + 1).max(0) as usize;
         let mut bits = vec![0u64; span.div_ceil(64)];
         // Enough values for the byte table to pay: fewer fit in registers.
         let mut table = (1 << 8..=1 << 16).contains(&span).then(|| Box::new([0u8; 1 << 16]));
-        for at in (0..span).filter(|at| holds(first + *at as i64)) {
+        for value in values {
+            let at = (value - first) as usize;
             bits[at / 64] |= 1 << (at % 64);
             if let Some(table) = &mut table {
                 table[at] = 1;

@@ -441,7 +441,7 @@ pub fn any_of(view: &View, tag: TagId, is_set: bool, values: &[ValueId]) -> Resu
         field.known_count()?
     };
     let (first, last) = (values.first().map_or(0, |v| v.0), values.last().map_or(0, |v| v.0));
-    let set = CodeSet::new(first.into(), last.into(), |v| values.binary_search(&ValueId(v as u32)).is_ok());
+    let set = CodeSet::of(first.into(), last.into(), values.iter().map(|v| v.0.into()));
     let is_indexed = all_indexed && values.len() <= VALUES_WITH_BITMAPS_MAX;
     Ok(Node::leaf(LeafKind::Values { tag, values, set, is_indexed, is_exact: all_indexed }, estimate))
 }
