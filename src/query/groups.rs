@@ -128,7 +128,7 @@ fn group_one(ctx: &Context<'_>, plan: &Node, axis: Axis) -> Result<Vec<Group>> {
     Ok(known.chain([(vec![UNKNOWN], unknown)]).filter(|(_, n)| *n > 0).collect())
 }
 
-/// By tags of numbered values, in a table.
+/// By two tags of numbered values, in a table.
 fn group_dense(ctx: &Context<'_>, plan: &Node, axes: &[Axis], sizes: &[usize]) -> Result<Vec<Group>> {
     let cells = sizes.iter().product::<usize>();
     let width = *sizes.last().unwrap_or(&1);
@@ -141,12 +141,8 @@ fn group_dense(ctx: &Context<'_>, plan: &Node, axes: &[Axis], sizes: &[usize]) -
         let index = |keys: &[i64]| keys.iter().fold(0, |at, key| at * width + dense_key(*key));
         fold(ctx, plan, axes, || vec![0u64; cells], |counts, keys| counts[index(keys)] += 1, add_tables)?
     };
-    let keys_of = |at: usize| match axes.len() {
-        1 => vec![sparse_key(at)],
-        _ => vec![sparse_key(at / width), sparse_key(at % width)],
-    };
     let taken = counts.into_iter().enumerate().filter(|(_, n)| *n > 0);
-    Ok(taken.map(|(at, n)| (keys_of(at), n)).collect())
+    Ok(taken.map(|(at, n)| (vec![sparse_key(at / width), sparse_key(at % width)], n)).collect())
 }
 
 /// By two tags of which everyone has at most one value each: codes side by side.

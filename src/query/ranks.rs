@@ -8,8 +8,9 @@
 //! ```
 //! Mostly one pass: a guess that is wrong costs another one, never the answer.
 
+use storage::TagId;
+use storage::field::FieldId;
 use storage::ids::STRIPE_CHUNKS;
-use storage::{KNOWN, TagId};
 
 use super::context::Context;
 use super::error::Result;
@@ -229,6 +230,6 @@ pub fn quantile(ctx: &Context<'_>, plan: &Node, tag: TagId, q: (u128, u128)) -> 
 /// # Errors
 /// The budget's, or damage of the store.
 pub(crate) fn known_among(ctx: &Context<'_>, plan: &Node, tag: TagId) -> Result<u64> {
-    let known = Node::bitmap(ctx.view, storage::field::FieldId::Tag(tag), KNOWN)?;
+    let known = Node::known(ctx.view, FieldId::Tag(tag))?;
     super::totals::count(ctx, &Node::and(vec![known, plan.clone()]))
 }

@@ -242,7 +242,7 @@ impl<'a> Stripe<'a> {
         if upper == 0 {
             return Conjunction::Ids(scratch.ids());
         }
-        let bits_ns = || nodes.iter().map(|n| n.bits_ns(chunk)).fold(0, u64::saturating_add);
+        let bits_ns = || nodes.iter().map(|n| n.bits_ns(chunk)).sum();
         if upper as usize <= ARRAY_MAX && self.probes_ns(nodes, driver, upper, chunk) <= bits_ns() {
             let mut ids = self.eval_ids(&nodes[driver], chunk, scratch);
             let others = nodes.iter().enumerate().filter(|(at, _)| *at != driver).map(|(_, n)| n);
@@ -252,9 +252,10 @@ impl<'a> Stripe<'a> {
         let live = self.live_count(chunk);
         let is_everyone = |node: &StripeNode<'a>| self.known_count(node, chunk) == Some(live);
         let mut terms: Vec<kernels::Term<'a>> = nodes.iter().filter_map(|n| n.dense(chunk)).collect();
-        let mut rest: Vec<&StripeNode<'a>> =
-            nodes.iter().filter(|n| n.dense(chunk).is_none() && !is_everyone(n)).collect();
-        rest.sort_by_key(|n| n.bits_ns(chunk));
+        let rest = nodes.iter().filter(|n| n.dense(chunk).is_none() && !is_everyone(n));
+        let mut rest: Vec<(u64, &StripeNode<'a>)> = rest.map(|n| (n.bits_ns(chunk), n)).collect();
+        rest.sort_by_key(|(cost_ns, _)| *cost_ns);
+        let mut cost_ns: u64 = rest.iter().map(|(cost_ns, _)| cost_ns).sum();
         let mut worked_out: Option<Box<Bits>> = None;
         // A NOT leaves out only whom something else has let in.
         if terms.iter().all(|(_, invert)| *invert != 0) {
@@ -264,22 +265,27 @@ impl<'a> Stripe<'a> {
             }
         }
         let mut rest = rest.into_iter();
+        // Probing is weighed anew only once the candidates have halved, or many children would weigh each other.
+        let mut weighed_at = u32::MAX;
         loop {
-            let cost_ns: u64 = rest.as_slice().iter().map(|n| n.bits_ns(chunk)).fold(0, u64::saturating_add);
             if cost_ns > cost::to_ids_ns(0) {
                 let bits = self.settled(&mut terms, worked_out.take(), scratch);
                 let left = kernels::count(&bits);
-                let probes_ns: u64 = rest.as_slice().iter().map(|n| n.probes_ns(chunk, left.into())).sum();
-                if cost::to_ids_ns(left) + probes_ns < cost_ns {
-                    let mut ids = scratch.ids();
-                    kernels::push_bits(&bits, left, &mut ids);
-                    scratch.recycle(ChunkSet::Bits(bits));
-                    self.probe(rest, chunk, &mut ids, scratch);
-                    return Conjunction::Ids(ids);
+                if left <= weighed_at / 2 {
+                    weighed_at = left;
+                    let probes_ns: u64 = rest.as_slice().iter().map(|(_, n)| n.probes_ns(chunk, left.into())).sum();
+                    if cost::to_ids_ns(left) + probes_ns < cost_ns {
+                        let mut ids = scratch.ids();
+                        kernels::push_bits(&bits, left, &mut ids);
+                        scratch.recycle(ChunkSet::Bits(bits));
+                        self.probe(rest.map(|(_, n)| n), chunk, &mut ids, scratch);
+                        return Conjunction::Ids(ids);
+                    }
                 }
                 worked_out = Some(bits);
             }
-            let Some(node) = rest.next() else { return Conjunction::Terms(terms, worked_out) };
+            let Some((node_ns, node)) = rest.next() else { return Conjunction::Terms(terms, worked_out) };
+            cost_ns -= node_ns;
             match worked_out.take() {
                 Some(mut bits) => {
                     self.intersect(node, chunk, &mut bits, scratch);
