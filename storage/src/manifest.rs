@@ -19,8 +19,8 @@ use crate::error::{Error, Result};
 use crate::files::{Pending, list_dir};
 use crate::pack::{PartKind, PartName, PartPlace};
 
-/// Format of manifests that this build writes.
-pub const MANIFEST_FORMAT: u32 = 1;
+/// Format of manifests that this build writes; it reads this one and all before it.
+pub const MANIFEST_FORMAT: u32 = 2;
 /// The current manifest's file name.
 pub(crate) const CURRENT: &str = "manifest";
 /// Directory of the kept ones.

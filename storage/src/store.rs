@@ -37,6 +37,7 @@ use crate::schema::{Schema, SchemaJson};
 use crate::snapshot::{self, Options as SnapshotOptions, PACKS_DIR, Packs, Written};
 use crate::upload::{BitmapUpload, decide_upload};
 use crate::view::View;
+use crate::zone::DayClock;
 
 /// Directory of the log within a space.
 pub(crate) const LOG_DIR: &str = "log";
@@ -76,6 +77,8 @@ pub enum Request {
     Upserts(Upserts),
     /// More schema.
     Schema(SchemaJson),
+    /// Events that are older than what is kept go.
+    Expire,
     /// People to erase; those that do not live are passed over, and the outcome's `accepted` counts the others.
     Erase(Vec<OneId>),
     /// A value's people as a bitmap.
@@ -481,7 +484,7 @@ impl Writer {
         match request {
             Request::Upserts(batch) => {
                 let (changes, outcome) = prepare(&mut self.view, &batch)?;
-                let record = (outcome.accepted > 0).then_some(Record::Changes(changes));
+                let record = (!changes.is_empty()).then_some(Record::Changes(changes));
                 Ok((record, outcome))
             }
             Request::Bitmap(upload) => {
@@ -490,6 +493,11 @@ impl Writer {
             }
             Request::Schema(asked) => {
                 let next = self.view.schema.extended(&asked, self.view.next_one_id > 0)?;
+                let record = (next != *self.view.schema).then(|| Record::Schema(schema_to(&next)));
+                Ok((record, Outcome::default()))
+            }
+            Request::Expire => {
+                let next = kept_today(&self.view.schema);
                 let record = (next != *self.view.schema).then(|| Record::Schema(schema_to(&next)));
                 Ok((record, Outcome::default()))
             }
@@ -584,6 +592,12 @@ impl Keeper {
     fn tick(&mut self) {
         let purge = self.shared.purge.load(Ordering::Acquire);
         self.purge_wait = if purge { self.purge_wait + KEEPER_TICK } else { Duration::ZERO };
+        let schema = self.shared.view.load().schema.clone();
+        if kept_today(&schema) != *schema && self.shared.stopped_reason().is_none() {
+            let reply: Reply = Box::new(|_| {});
+            // Without a writer there is nothing to expire.
+            let _ = self.commands.send(Command::Write(Request::Expire, reply));
+        }
         let long_log = self.shared.log_bytes.load(Ordering::Relaxed) > self.options.log_bytes_max;
         if (long_log || (purge && self.purge_wait > self.options.purge_after)) && self.shared.stopped_reason().is_none()
         {
@@ -630,6 +644,16 @@ impl Keeper {
         }
         Ok(SnapshotInfo::of(&self.manifest))
     }
+}
+
+/// The schema with today's first day of each event that is not kept for ever.
+fn kept_today(schema: &Schema) -> Schema {
+    let mut next = schema.clone();
+    if next.events.iter().any(|event| event.retain_days.is_some()) {
+        let today = DayClock::new(&schema.time_zone).day_of(jiff::Timestamp::now().as_second());
+        next.events.iter_mut().for_each(|event| event.kept_from = event.first_kept(today));
+    }
+    next
 }
 
 /// Writes a store snapshot of `view`, whose log segment `data_version + 1` exists, makes it current, and removes what
