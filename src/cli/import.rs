@@ -216,6 +216,7 @@ impl Target for ServerTarget {
         Ok(BatchOutcome {
             accepted: answer["accepted"].as_u64().unwrap_or(0) as u32,
             created: answer["created"].as_u64().unwrap_or(0) as u32,
+            duplicates: answer["duplicates"].as_u64().unwrap_or(0) as u32,
             rejected: rejected.collect(),
             data_version: answer["data_version"].as_u64().unwrap_or(0),
         })

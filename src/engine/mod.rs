@@ -7,6 +7,7 @@
 //! ```
 
 mod ask;
+mod events;
 mod frames;
 mod upserts;
 

@@ -47,8 +47,24 @@ fn as_map<S: serde::Serializer, T: Serialize>(pairs: &&[(String, T)], serializer
     serializer.collect_map(pairs.iter().map(|(name, value)| (name, value)))
 }
 
+/// What a batch holds.
+#[derive(Clone, Copy)]
+enum Lines {
+    Profiles,
+    Events,
+}
+
 /// `POST …/profiles`: NDJSON, or `{"profiles": […]}`.
 pub(super) async fn upsert(call: Call) -> Outcome<Reply> {
+    take(call, Lines::Profiles).await
+}
+
+/// `POST …/events`: NDJSON.
+pub(super) async fn add_events(call: Call) -> Outcome<Reply> {
+    take(call, Lines::Events).await
+}
+
+async fn take(call: Call, lines: Lines) -> Outcome<Reply> {
     let parameters = call.parameters(&["atomic", "unknown"])?;
     let options = UpsertOptions {
         atomic: parameters.flag("atomic")?,
@@ -73,9 +89,10 @@ pub(super) async fn upsert(call: Call) -> Outcome<Reply> {
                 // This is the thread that makes all writes durable: it must not spell long lists.
                 if is_long { engine.spawn(spell) } else { spell() }
             };
-            let begun = match is_object_of_profiles(&bytes) {
-                true => space.upsert_json(&bytes, options, done),
-                false => space.upsert_lines(&bytes, options, done),
+            let begun = match lines {
+                Lines::Events => space.event_lines(&bytes, options, done),
+                Lines::Profiles if is_object_of_profiles(&bytes) => space.upsert_json(&bytes, options, done),
+                Lines::Profiles => space.upsert_lines(&bytes, options, done),
             };
             if let Err(error) = begun
                 && let Some(answering) = answering.lock().ok().and_then(|mut slot| slot.take())

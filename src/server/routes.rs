@@ -75,6 +75,7 @@ pub(super) fn routes() -> Vec<Route> {
         route(GET, "/v1/spaces/{space}", Space(Read), spaces::describe),
 
         route(POST, "/v1/spaces/{space}/profiles", Space(Write), profiles::upsert),
+        route(POST, "/v1/spaces/{space}/events", Space(Write), profiles::add_events),
         route(GET, "/v1/spaces/{space}/profiles/{id_type}/{id}", Space(Read), profiles::portrait),
         route(DELETE, "/v1/spaces/{space}/profiles/{id_type}/{id}", Space(Admin), profiles::erase),
         route(POST, "/v1/spaces/{space}/bitmaps/{tag}/{value}", Space(Write), bitmaps::put),

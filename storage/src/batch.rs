@@ -126,6 +126,9 @@ pub enum PropertyValues {
     Numbers(Vec<Option<i64>>),
 }
 
+/// Moments that events can have, in seconds since 1970-01-01T00:00:00Z: the years 1 to 9999, whatever the offset.
+pub const MOMENTS: std::ops::RangeInclusive<i64> = -62_135_683_200..=253_402_293_600;
+
 /// What is kept of an event's key: enough that two keys never look the same.
 pub fn event_key(key: &[u8]) -> u128 {
     xxh3_128(key)

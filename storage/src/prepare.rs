@@ -7,7 +7,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use crate::batch::{
-    EventColumn, Outcome, PropertyColumn, PropertyValues, Rejected, SetOp, TagChanges, TagColumn, UNSET, Upserts,
+    EventColumn, MOMENTS, Outcome, PropertyColumn, PropertyValues, Rejected, SetOp, TagChanges, TagColumn, UNSET, Upserts,
 };
 use crate::changes::{Changes, EventChanges, EventKey, FieldChanges};
 use crate::column::{NUMBER_MAX, UNKNOWN_VALUE};
@@ -20,9 +20,6 @@ use crate::schema::TagType;
 use crate::values::{VALUE_BYTES_MAX, Values};
 use crate::view::View;
 use crate::zone::DayClock;
-
-/// Moments that events can have: the years 1 to 9999, whatever the offset.
-const MOMENTS: std::ops::RangeInclusive<i64> = -62_135_683_200..=253_402_293_600;
 
 /// Decides a batch against the writer's view. New values are added to `view` (they are invisible until published).
 ///

@@ -4,7 +4,7 @@
 //! Moments come in bulk and mostly close together, so the stretch of constant offset that the last one fell into is
 //! kept: within it a day is a division.
 
-use jiff::civil::Date;
+use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan};
 
@@ -47,6 +47,11 @@ impl DayClock {
         let before = self.zone.preceding(after).next().map(|change| change.timestamp().as_second());
         let next = self.zone.following(moment).next().map(|change| change.timestamp().as_second());
         (self.first, self.end) = (before.unwrap_or(i64::MIN), next.unwrap_or(i64::MAX));
+    }
+
+    /// The moment that clocks show, the earlier of two; where they leap over it, as much after the leap as it lies within.
+    pub fn second_of(&self, local: DateTime) -> i64 {
+        self.zone.to_ambiguous_timestamp(local).compatible().map_or(0, |moment| moment.as_second())
     }
 
     /// The first moment of a day, in seconds since 1970-01-01T00:00:00Z.
