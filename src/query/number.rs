@@ -168,6 +168,9 @@ impl Fraction {
 
     /// Compares by cross-multiplication, in 256 bits.
     fn compare(self, other: Fraction) -> Ordering {
+        if let [Ok(a), Ok(b), Ok(c), Ok(d)] = [self.num, self.den, other.num, other.den].map(i64::try_from) {
+            return (i128::from(a) * i128::from(d)).cmp(&(i128::from(c) * i128::from(b)));
+        }
         let sign = |num: i128| num.signum();
         if sign(self.num) != sign(other.num) {
             return sign(self.num).cmp(&sign(other.num));

@@ -4,6 +4,7 @@
 //! A row is refused whole, before anything of it counts; an atomic batch with a refused row leaves no trace.
 
 use std::collections::HashSet;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 
 use crate::batch::{
@@ -161,12 +162,12 @@ pub(crate) fn decide_events(
     one_ids: &[u32],
 ) -> Result<(EventChanges, u32)> {
     let mut counted: Vec<(u32, i64, usize)> = Vec::with_capacity(column.rows.len());
-    let mut seen = Seen { field, fresh: HashSet::new() };
+    let mut seen = Seen::new(field, column)?;
     let mut duplicates = 0;
     for (place, (row, at)) in column.rows.iter().zip(&column.at).enumerate() {
         let Some(one_id) = one_ids.get(*row as usize).copied().filter(|one_id| *one_id != NOBODY) else { continue };
         match column.keys.get(place).copied().flatten() {
-            Some(key) if seen.has(EventKey::of(key))? => duplicates += 1,
+            Some(key) if seen.has(place, EventKey::of(key))? => duplicates += 1,
             _ => counted.push((one_id, *at, place)),
         }
     }
@@ -234,15 +235,53 @@ fn numbered(
 /// The keys of one event that have been seen.
 struct Seen<'a> {
     field: &'a EventField,
+    /// By place: whether the index may hold the key. Asked of all at once, which overlaps the cache misses.
+    may_hold: Vec<bool>,
     /// Those of the batch so far.
-    fresh: HashSet<EventKey>,
+    fresh: HashSet<EventKey, BuildHasherDefault<KeyHasher>>,
 }
 
-impl Seen<'_> {
-    /// Whether a key has been seen; from now on it has.
-    fn has(&mut self, key: EventKey) -> Result<bool> {
+/// Keys are hashes already.
+#[derive(Default)]
+struct KeyHasher(u64);
+
+impl Hasher for KeyHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|byte| self.write_u64((*byte).into()));
+    }
+
+    fn write_u32(&mut self, hash: u32) {
+        self.write_u64(hash.into());
+    }
+
+    fn write_i64(&mut self, fingerprint: i64) {
+        self.write_u64(fingerprint as u64);
+    }
+
+    fn write_u64(&mut self, word: u64) {
+        self.0 = self.0.rotate_left(32) ^ word;
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
+impl<'a> Seen<'a> {
+    fn new(field: &'a EventField, column: &EventColumn) -> Result<Seen<'a>> {
+        let hash = |key: &Option<u128>| key.map_or(0, |key| u64::from(EventKey::of(key).hash) << 32);
+        let hashes: Vec<u64> = column.keys.iter().map(hash).collect();
+        let fresh = HashSet::with_capacity_and_hasher(hashes.len(), BuildHasherDefault::default());
+        Ok(Seen { field, may_hold: field.keys.may_hold(&hashes)?, fresh })
+    }
+
+    /// Whether the key of an event has been seen; from now on it has.
+    fn has(&mut self, place: usize, key: EventKey) -> Result<bool> {
         if !self.fresh.insert(key) {
             return Ok(true);
+        }
+        if !self.may_hold[place] {
+            return Ok(false);
         }
         let mut failed = None;
         let found = self.field.keys.find(key.hash, |one_id| {

@@ -4,7 +4,7 @@
 use std::ops::Range as Span;
 
 use storage::View;
-use storage::column::{ColumnView, Page};
+use storage::column::{Codes, ColumnView, Page};
 use storage::ids::{CHUNK_PAGES, CHUNK_PROFILES, PAGE_PROFILES, PAGE_WORDS};
 use storage::segment::SegmentView;
 
@@ -87,6 +87,24 @@ impl<'a> RowsRun<'a> {
             let owners = segment.view.owners();
             segment.for_each_page(chunk, |page, bits| each(&owners.page(page), bits));
         }
+    }
+
+    /// As [`RowsRun::for_each_page`], with the page of a column between.
+    pub(super) fn for_each_page_of(
+        &self,
+        chunk: usize,
+        column: RowColumn,
+        mut each: impl FnMut(&Page<'a>, &Page<'a>, &PageBits),
+    ) {
+        for segment in &self.segments {
+            let (owners, values) = (segment.view.owners(), column_of(&segment.view, column));
+            segment.for_each_page(chunk, |page, bits| each(&owners.page(page), &values.page(page), bits));
+        }
+    }
+
+    /// Whether the rows of a chunk, in order of their profiles and times, lie in one segment.
+    pub(super) fn is_in_order(&self, chunk: usize) -> bool {
+        self.segments.iter().filter(|segment| !segment.rows_of_chunk(chunk).is_empty()).count() < 2
     }
 
     /// Appends the rows of a chunk that pass, of all profiles or of some.
@@ -245,6 +263,46 @@ impl Gathered {
 pub(super) fn low_of(page: &Page<'_>, code: u64) -> u16 {
     const _: () = assert!(CHUNK_PROFILES == 1 << 16);
     (page.base as u64).wrapping_add(code).wrapping_sub(1) as u16
+}
+
+/// Calls `each` with the owner (as a place in the chunk) and the value, or [`UNKNOWN`], of some rows of a page. The widths
+/// of the codes are looked at once.
+#[inline(always)]
+pub(super) fn for_each_row(owners: &Page<'_>, values: &Page<'_>, rows: &PageBits, each: impl FnMut(u16, i64)) {
+    let base = (owners.base as u64).wrapping_sub(1);
+    match owners.codes {
+        Codes::U16(codes) => by_width(values, rows, |slot| base.wrapping_add(codes[slot].into()) as u16, each),
+        _ => by_width(values, rows, |slot| base.wrapping_add(owners.code(slot)) as u16, each),
+    }
+}
+
+#[inline(always)]
+fn by_width(values: &Page<'_>, rows: &PageBits, low: impl Fn(usize) -> u16, mut each: impl FnMut(u16, i64)) {
+    let base = values.base.wrapping_sub(1);
+    let value = |code: u64| if code == 0 { UNKNOWN } else { base.wrapping_add(code as i64) };
+    match values.codes {
+        Codes::Constant(code) => for_each_slot(rows, |slot| each(low(slot), value(code))),
+        Codes::U8(codes) => for_each_slot(rows, |slot| each(low(slot), value(codes[slot].into()))),
+        Codes::U16(codes) => for_each_slot(rows, |slot| each(low(slot), value(codes[slot].into()))),
+        Codes::U32(codes) => for_each_slot(rows, |slot| each(low(slot), value(codes[slot].into()))),
+        Codes::U64(codes) => for_each_slot(rows, |slot| each(low(slot), value(codes[slot]))),
+    }
+}
+
+/// Places set in the bits of a page; a full word needs no search.
+#[inline(always)]
+fn for_each_slot(rows: &PageBits, mut each: impl FnMut(usize)) {
+    for (word, first) in rows.iter().zip((0..).step_by(64)) {
+        if *word == u64::MAX {
+            (first..first + 64).for_each(&mut each);
+            continue;
+        }
+        let mut left = *word;
+        while left != 0 {
+            each(first + left.trailing_zeros() as usize);
+            left &= left - 1;
+        }
+    }
 }
 
 fn push_values(page: &Page<'_>, bits: &PageBits, values: &mut Vec<i64>) {

@@ -85,6 +85,7 @@ pub(crate) struct Scratch {
     ids: Vec<Vec<u16>>,
     shared: Vec<Option<(usize, ChunkSet)>>,
     counters: Vec<Vec<u8>>,
+    amounts: Vec<Vec<i64>>,
 }
 
 impl Scratch {
@@ -99,6 +100,19 @@ impl Scratch {
         counters.clear();
         counters.resize(CHUNK_PROFILES as usize, 0);
         counters
+    }
+
+    /// An amount for each profile of a chunk.
+    pub(super) fn amounts(&mut self, each: i64) -> Vec<i64> {
+        let mut amounts = self.amounts.pop().unwrap_or_default();
+        amounts.clear();
+        amounts.resize(CHUNK_PROFILES as usize, each);
+        amounts
+    }
+
+    /// Takes amounts back.
+    pub(super) fn recycle_amounts(&mut self, amounts: Vec<i64>) {
+        self.amounts.push(amounts);
     }
 
     /// Takes counters back.
