@@ -136,7 +136,8 @@ fn import(file: &Path, into: &Path) -> u64 {
     let expect = schema.tags.iter().fold(expect, |expect, tag| expect.want(&tag.name, Kind::from(tag.tag_type)));
     let bad = &mut |bad: headcount::import::load::BadLine| panic!("{bad:?}");
     let people = Content { about: About::Profiles, event: None };
-    let loaded = load_file(file, &expect, &people, &mut StoreTarget(&mut loader), &mut |_, _, _| {}, bad).expect("loading");
+    let loaded =
+        load_file(file, &expect, &people, &mut StoreTarget(&mut loader), &mut |_, _, _| {}, bad).expect("loading");
     loader.finish().expect("saving");
     loaded.accepted
 }

@@ -178,7 +178,9 @@ fn inferred(args: &ImportArgs) -> Result<SchemaJson, Failure> {
 fn infer_events(args: &ImportArgs, stands: &Schema, wanted: &mut SchemaJson) -> Result<(), Failure> {
     let (Some(file), Some(event)) = (args.events.first(), &args.event) else {
         if stands.events.is_empty() {
-            return Err(Failure::new("the schema has no events: give one with --schema, or name the event with --event"));
+            return Err(Failure::new(
+                "the schema has no events: give one with --schema, or name the event with --event",
+            ));
         }
         return Ok(());
     };

@@ -85,7 +85,8 @@ impl<'s> EventLines<'s> {
         for (name, raw) in parts.iter().filter(|(name, _)| !PARTS.contains(&name.as_ref())) {
             let Some((id, property)) = declared.property(name) else {
                 let names = declared.properties.iter().map(|p| p.name.as_str()).chain(PARTS);
-                let near = queryparser::nearest(name, names).map_or(String::new(), |n| format!("; did you mean `{n}`?"));
+                let near =
+                    queryparser::nearest(name, names).map_or(String::new(), |n| format!("; did you mean `{n}`?"));
                 let message = format!("event `{}` has no property `{name}`{near}", declared.name);
                 return Err(("unknown_property", message));
             };

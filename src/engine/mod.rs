@@ -7,6 +7,7 @@
 //! ```
 
 mod ask;
+mod behaviour;
 mod events;
 mod frames;
 mod upserts;
@@ -14,6 +15,7 @@ mod upserts;
 pub use ask::{
     Answer, CrosstabRequest, DistributionAnswer, DistributionRequest, MembersRequest, PlanAnswer, Question, Where,
 };
+pub use behaviour::{FunnelAnswer, SeriesAnswer, SeriesRequest};
 pub(crate) use upserts::Pairs;
 pub use upserts::{LineRejected, UpsertAnswer, UpsertLimits, UpsertOptions};
 

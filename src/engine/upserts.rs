@@ -475,12 +475,7 @@ pub(super) fn read_ids<'a>(schema: &Schema, raw: Option<&'a RawValue>) -> Result
 }
 
 /// A value of a tag or property.
-pub(super) fn read_value<'a>(
-    name: &str,
-    tag_type: TagType,
-    op: SetOp,
-    raw: &'a RawValue,
-) -> Result<Change<'a>, Fault> {
+pub(super) fn read_value<'a>(name: &str, tag_type: TagType, op: SetOp, raw: &'a RawValue) -> Result<Change<'a>, Fault> {
     if raw.get() == "null" && op == SetOp::Replace {
         return Ok(Change::Unset);
     }
@@ -496,8 +491,7 @@ pub(super) fn read_value<'a>(
         },
         TagType::Set => match serde_json::from_str::<Vec<Text<'a>>>(raw.get()) {
             Ok(texts) => {
-                let texts =
-                    texts.into_iter().map(|Text(text)| checked(name, text)).collect::<Result<Vec<_>, _>>()?;
+                let texts = texts.into_iter().map(|Text(text)| checked(name, text)).collect::<Result<Vec<_>, _>>()?;
                 Ok(Change::Set(op, texts))
             }
             Err(_) => Err(misfit(name, "a list of texts", raw.get())),

@@ -125,7 +125,8 @@ pub fn load_file(
             }
             if let Some(mut frame) = step.frame? {
                 if let Some(event) = &content.event {
-                    let column = Column::Text { dictionary: Arc::new(vec![event.as_str().into()]), codes: vec![0; frame.rows] };
+                    let column =
+                        Column::Text { dictionary: Arc::new(vec![event.as_str().into()]), codes: vec![0; frame.rows] };
                     frame.columns.push(("event".into(), column));
                 }
                 let outcome = target.add(&frame, content.about)?;
@@ -233,7 +234,8 @@ fn event_keys(column: &Column, rows: &[u32]) -> Option<Vec<Option<u128>>> {
             rows.iter().map(|row| key(of_row(*row as usize))).collect()
         }
         Column::Text { dictionary, codes } => {
-            let text = |row: &u32| dictionary.get(codes[*row as usize] as usize).map_or(&[][..], |text| text.as_bytes());
+            let text =
+                |row: &u32| dictionary.get(codes[*row as usize] as usize).map_or(&[][..], |text| text.as_bytes());
             rows.iter().map(|row| key(text(row))).collect()
         }
         _ => return None,

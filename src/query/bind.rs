@@ -5,7 +5,7 @@
 //! Two-valued: each operator denotes a subset of the known, `NOT` everyone else. A value that nobody was ever given is
 //! the empty set and a warning; a name that does not exist is an error with its place and the nearest name.
 
-mod events;
+pub(crate) mod events;
 mod literals;
 
 use base64::Engine;
@@ -168,6 +168,7 @@ impl<'a> Binder<'a> {
                 };
                 Ok(Node::ids(totals::top(self.ctx, &among, tag, top.descending, top.n)?))
             }
+            PredicateKind::Among(inner) => self.predicate(inner),
             PredicateKind::InAudience(name) | PredicateKind::InSnapshot { audience: name, .. } => {
                 Err(self.fault("unknown_audience", name.span, format!("there is no audience `{}`", name.text), None))
             }

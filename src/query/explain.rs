@@ -126,7 +126,8 @@ fn describe(view: &View, leaf: &Leaf) -> Result<(&'static str, String, u64)> {
             ("lists", of, bytes.forward_disk + bytes.memory)
         }
         LeafKind::Behaviour(behaviour) => {
-            let of = format!("{} {}", schema.events[behaviour.rows.event.0 as usize].name, amount_word(&behaviour.amount));
+            let of =
+                format!("{} {}", schema.events[behaviour.rows.event.0 as usize].name, amount_word(&behaviour.amount));
             ("behaviour", of, row_bytes(view, &behaviour.rows))
         }
         LeafKind::InOrder(in_order) => {

@@ -4,7 +4,7 @@
 //! ```text
 //!   AST → bind (names, types, dates) → plan (sets over leaves) → exec (stripe by stripe, fused) → merge
 //!                                                   kernels · gather · totals · ranks · spread · bins · groups
-//!   count · distribution · crosstab · people · select · explain
+//!   count · distribution · crosstab · people · select · series · explain
 //! ```
 
 pub mod context;
@@ -18,9 +18,11 @@ mod number;
 pub mod plan;
 
 mod bins;
+mod event_groups;
 mod exec;
 mod gather;
 pub mod groups;
+pub mod happened;
 pub mod kernels;
 pub mod ranks;
 mod spread;
@@ -31,8 +33,11 @@ pub mod count;
 pub mod crosstab;
 pub mod distribution;
 pub mod explain;
+pub mod penetration;
 pub mod people;
 pub mod select;
+mod select_events;
+pub mod series;
 mod spell;
 
 pub use bind::{Binder, Column, Warning};

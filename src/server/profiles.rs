@@ -14,6 +14,7 @@ use super::failure::Failure;
 use super::reply::Reply;
 use crate::engine::{self, Answer, UpsertAnswer, UpsertOptions};
 use crate::query::cell::Cell;
+use crate::query::happened::Happened;
 use crate::query::people::Portrait;
 
 /// Rejected lines that an answer may have to be spelled where it is made.
@@ -39,8 +40,22 @@ struct PortraitShape<'a> {
     identities: &'a [(String, Vec<String>)],
     #[serde(serialize_with = "as_map")]
     tags: &'a [(String, Cell<'static>)],
-    events: [(); 0],
+    events: Vec<EventShape<'a>>,
     audiences: [(); 0],
+}
+
+#[derive(Serialize)]
+struct EventShape<'a> {
+    event: &'a str,
+    at: &'a str,
+    #[serde(serialize_with = "as_map")]
+    properties: &'a [(String, Cell<'static>)],
+}
+
+impl EventShape<'_> {
+    fn of(Happened { event, at, properties, .. }: &Happened) -> EventShape<'_> {
+        EventShape { event, at, properties }
+    }
 }
 
 fn as_map<S: serde::Serializer, T: Serialize>(pairs: &&[(String, T)], serializer: S) -> Result<S::Ok, S::Error> {
@@ -123,8 +138,9 @@ pub(super) async fn portrait(call: Call) -> Outcome<Reply> {
     call.app
         .ask(Lane::Question, move |_| {
             let answer = space.portrait(&id_type, &id)?;
-            let Portrait { one_id, identities, tags } = &answer.value;
-            let value = PortraitShape { one_id: *one_id, identities, tags, events: [], audiences: [] };
+            let Portrait { one_id, identities, tags, events } = &answer.value;
+            let events = events.iter().map(EventShape::of).collect();
+            let value = PortraitShape { one_id: *one_id, identities, tags, events, audiences: [] };
             let (data_version, took_us) = (answer.data_version, answer.took_us);
             Ok(Reply::json(&Answer { value, data_version, took_us, warnings: Vec::new() })?.compressed(coding))
         })

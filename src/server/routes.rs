@@ -89,6 +89,8 @@ pub(super) fn routes() -> Vec<Route> {
         route(POST, "/v1/spaces/{space}/count", Space(Read), questions::count),
         route(POST, "/v1/spaces/{space}/distribution", Space(Read), questions::distribution),
         route(POST, "/v1/spaces/{space}/crosstab", Space(Read), questions::crosstab),
+        route(POST, "/v1/spaces/{space}/series", Space(Read), questions::series),
+        route(POST, "/v1/spaces/{space}/funnel", Space(Read), questions::funnel),
         route(POST, "/v1/spaces/{space}/plan", Space(Read), questions::plan),
         route(POST, "/v1/spaces/{space}/members", Space(Read), members::list),
     ]

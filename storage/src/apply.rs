@@ -138,7 +138,10 @@ pub(crate) fn apply_events(field: &mut EventField, changes: &EventChanges, threa
     for (property, first, texts) in &changes.values {
         if let Some(values) = field.values.get_mut(property.0 as usize) {
             let known = values.count();
-            (*first..).zip(texts).filter(|(value, _)| *value >= known).for_each(|(value, text)| values.add_as(value, text));
+            (*first..)
+                .zip(texts)
+                .filter(|(value, _)| *value >= known)
+                .for_each(|(value, text)| values.add_as(value, text));
         }
     }
     let keyed = changes.keys.iter().zip(&changes.one_ids);

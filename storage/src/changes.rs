@@ -200,7 +200,8 @@ impl Record {
             ERASE => Record::Erase(read_ids(&mut reader)?),
             RETIRE => {
                 let count = reader.count(2)?;
-                let tags = (0..count).map(|_| Some((Dictionary::from_number(reader.varint_u32()?), read_ids(&mut reader)?)));
+                let tags =
+                    (0..count).map(|_| Some((Dictionary::from_number(reader.varint_u32()?), read_ids(&mut reader)?)));
                 Record::Retire(tags.collect::<Option<_>>()?)
             }
             _ => return None,

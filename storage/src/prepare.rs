@@ -8,7 +8,8 @@ use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 
 use crate::batch::{
-    EventColumn, MOMENTS, Outcome, PropertyColumn, PropertyValues, Rejected, SetOp, TagChanges, TagColumn, UNSET, Upserts,
+    EventColumn, MOMENTS, Outcome, PropertyColumn, PropertyValues, Rejected, SetOp, TagChanges, TagColumn, UNSET,
+    Upserts,
 };
 use crate::changes::{Changes, EventChanges, EventKey, FieldChanges};
 use crate::column::{NUMBER_MAX, UNKNOWN_VALUE};

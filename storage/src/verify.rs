@@ -101,7 +101,8 @@ fn verify_rows(view: &View, field: &EventField, stripe: usize) -> Result<Vec<Str
         for (property, number) in event.properties.iter().zip(0..) {
             let (id, count) = (PropertyId(number), field.values[number as usize].count());
             let column = rows.property(id);
-            let strange = (0..rows.row_count()).find(|row| column.value(*row).is_some_and(|v| v >= count.into() || v < 0));
+            let strange =
+                (0..rows.row_count()).find(|row| column.value(*row).is_some_and(|v| v >= count.into() || v < 0));
             if let (TagType::Category, Some(row)) = (property.tag_type, strange) {
                 problems.push(format!("{}: row {row} has a `{}` that has no text", place(), property.name));
             }

@@ -67,7 +67,8 @@ mod tests {
 
     #[test]
     fn days_are_those_of_the_calendar_through_every_change_of_the_clocks() {
-        for name in ["UTC", "Asia/Shanghai", "America/New_York", "Europe/London", "Australia/Lord_Howe", "Pacific/Apia"] {
+        for name in ["UTC", "Asia/Shanghai", "America/New_York", "Europe/London", "Australia/Lord_Howe", "Pacific/Apia"]
+        {
             let zone = TimeZone::get(name).unwrap();
             let mut clock = DayClock::new(name);
             let mut check = |at: i64| {

@@ -18,9 +18,7 @@ use crate::query::error::Result;
 use crate::query::kernels::CodeSet;
 use crate::query::like::Pattern;
 use crate::query::number::{ExactRange, Fraction, Range, WideRange};
-use crate::query::plan::{
-    Amount, Behaviour, ColumnTest, EventRows, InOrder, LeafKind, Node, RowColumn, RowTest,
-};
+use crate::query::plan::{Amount, Behaviour, ColumnTest, EventRows, InOrder, LeafKind, Node, RowColumn, RowTest};
 
 const DAY_SECONDS: i64 = 86_400;
 
@@ -259,9 +257,9 @@ impl<'a> Binder<'a> {
                     Ok(range(Range { low, high }))
                 }
                 Held::In(list) => {
-                    let moments = list.iter().map(|literal| {
-                        self.moment(name, literal).map(|moment| Range { low: moment, high: moment })
-                    });
+                    let moments = list
+                        .iter()
+                        .map(|literal| self.moment(name, literal).map(|moment| Range { low: moment, high: moment }));
                     Ok(any_value(moments.collect::<Result<Vec<_>>>()?))
                 }
                 Held::Like { .. } => Err(self.not_text(name, found.row_type)),
@@ -272,9 +270,9 @@ impl<'a> Binder<'a> {
                     Ok(range(Range { low: value, high: value }))
                 }
                 Held::In(list) => {
-                    let flags = list.iter().map(|literal| {
-                        self.flag_of(name, literal).map(|value| Range { low: value, high: value })
-                    });
+                    let flags = list
+                        .iter()
+                        .map(|literal| self.flag_of(name, literal).map(|value| Range { low: value, high: value }));
                     Ok(any_value(flags.collect::<Result<Vec<_>>>()?))
                 }
                 _ => Err(self.no_order(name, found.row_type)),

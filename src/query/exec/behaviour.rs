@@ -237,7 +237,9 @@ impl BehaviourLeaf<'_> {
     /// The counts that pass as one range, where they do and small counters can tell.
     fn count_range(&self) -> Option<Range> {
         match &self.behaviour.amount {
-            Amount::Count(ColumnTest::Range(range)) if range.low <= 255 && (range.high < 255 || range.high > 1 << 32) => {
+            Amount::Count(ColumnTest::Range(range))
+                if range.low <= 255 && (range.high < 255 || range.high > 1 << 32) =>
+            {
                 Some(*range)
             }
             _ => None,

@@ -5,10 +5,10 @@ use storage::View;
 use storage::container::ContainerRef;
 use storage::ids::{KNOWN, STRIPE_CHUNKS};
 
-use super::behaviour::{BehaviourLeaf, InOrderLeaf};
-use super::rows::RowsRun;
 use super::StripeNode;
+use super::behaviour::{BehaviourLeaf, InOrderLeaf};
 use super::leaves::{self, BucketLeaf, ColumnLeaf, Fit, ListsLeaf, ValuesLeaf};
+use super::rows::RowsRun;
 use crate::query::error::Result;
 use crate::query::plan::{Leaf, LeafKind, Node};
 
