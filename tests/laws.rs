@@ -29,7 +29,7 @@ fn town(seed: u64, number: u64) -> Town {
     let product = Product::fresh(EngineOptions { threads: 1, ..EngineOptions::default() });
     product.engine().put_space("main", falls.schema()).unwrap();
     let mut world = World::default();
-    world.extend(&falls.id_types, &falls.kinds());
+    falls.extend(&mut world);
     for _ in 0..3 {
         let mut body = String::new();
         for _ in 0..*random.pick(&[0, 5, 150]) {

@@ -9,10 +9,11 @@ use queryparser::ast::{Aggregate, Decimal, Predicate};
 
 use super::answers::{cell, groups, is_cell, label, pairs};
 use super::drive::{by_text, by_tree, rows};
-use super::meaning::{Asked, Held};
+use super::meaning::Asked;
 use super::people::{Kind, Value, World};
 use super::predicates::{Maker, as_of, named, not};
 use super::random::Random;
+use super::values::Held;
 
 /// The outcome of a check; what differs, in words.
 pub type Checked = Result<(), String>;
@@ -189,7 +190,7 @@ pub fn distribution(
 fn units(value: &Value) -> i64 {
     match value {
         Value::Number(n) => *n,
-        Value::Date(date) => super::lines::day_number(*date),
+        Value::Date(date) => super::clock::day_number(*date),
         other => panic!("{other:?} has no units"),
     }
 }

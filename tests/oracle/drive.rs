@@ -4,13 +4,21 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, mpsc};
 
-use headcount::engine::{Engine, EngineOptions, MembersRequest, Question, Space, UpsertAnswer, UpsertOptions, Where};
+use headcount::engine::{
+    Engine, EngineOptions, Error, MembersRequest, Question, Result, Space, UpsertAnswer, UpsertOptions, Where,
+};
 use headcount::query::cell::Cell;
 use jiff::civil::Date;
 use queryparser::ast::Predicate;
 use storage::{BitmapUpload, OneId, Request, TagId, UploadMode};
 
 use super::people::Mode;
+
+/// Whether the product takes events; worlds have none while it does not.
+pub const EVENTS: bool = false;
+
+/// Whether the product answers `was`; worlds remember no earlier states while it does not.
+pub const EARLIER_STATES: bool = false;
 
 /// An engine that can be closed and opened again.
 pub struct Product {
@@ -59,6 +67,12 @@ impl Product {
         receiver.recv().unwrap().unwrap()
     }
 
+    pub fn events(&self, body: &str, options: UpsertOptions) -> UpsertAnswer {
+        let (sender, receiver) = mpsc::channel();
+        send_events(&self.space(), body.as_bytes(), options, move |answer| sender.send(answer).unwrap()).unwrap();
+        receiver.recv().unwrap().unwrap()
+    }
+
     pub fn erase(&self, one_ids: &[u32]) -> u32 {
         let request = Request::Erase(one_ids.iter().map(|id| OneId(*id)).collect());
         self.space().store().write_and_wait(request).unwrap().accepted
@@ -82,6 +96,16 @@ impl Product {
             Err(error) => vec![error.to_string()],
         }
     }
+}
+
+/// Hands lines of events over: `space.event_lines(body, options, done)` once there is such a call.
+fn send_events(
+    _space: &Space,
+    _body: &[u8],
+    _options: UpsertOptions,
+    _done: impl FnOnce(Result<UpsertAnswer>) + Send + 'static,
+) -> Result<()> {
+    Err(Error::Request { code: "no_events", message: "the product takes no events".into(), hint: None })
 }
 
 /// A question by text.
