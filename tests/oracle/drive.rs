@@ -4,9 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, mpsc};
 
-use headcount::engine::{
-    Engine, EngineOptions, Error, MembersRequest, Question, Result, Space, UpsertAnswer, UpsertOptions, Where,
-};
+use headcount::engine::{Engine, EngineOptions, MembersRequest, Question, Space, UpsertAnswer, UpsertOptions, Where};
 use headcount::query::cell::Cell;
 use jiff::civil::Date;
 use queryparser::ast::Predicate;
@@ -69,7 +67,7 @@ impl Product {
 
     pub fn events(&self, body: &str, options: UpsertOptions) -> UpsertAnswer {
         let (sender, receiver) = mpsc::channel();
-        send_events(&self.space(), body.as_bytes(), options, move |answer| sender.send(answer).unwrap()).unwrap();
+        self.space().event_lines(body.as_bytes(), options, move |answer| sender.send(answer).unwrap()).unwrap();
         receiver.recv().unwrap().unwrap()
     }
 
@@ -96,16 +94,6 @@ impl Product {
             Err(error) => vec![error.to_string()],
         }
     }
-}
-
-/// Hands lines of events over: `space.event_lines(body, options, done)` once there is such a call.
-fn send_events(
-    _space: &Space,
-    _body: &[u8],
-    _options: UpsertOptions,
-    _done: impl FnOnce(Result<UpsertAnswer>) + Send + 'static,
-) -> Result<()> {
-    Err(Error::Request { code: "no_events", message: "the product takes no events".into(), hint: None })
 }
 
 /// A question by text.

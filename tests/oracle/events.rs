@@ -8,6 +8,10 @@ use jiff::civil::{Date, DateTime};
 use super::clock::clock_number;
 use super::people::{Kind, Person, Value, World};
 
+/// Whether a line whose key was seen still says who is meant: creates the profile of an unknown identity, and gives
+/// somebody another one. If not, such a line changes nothing at all.
+const SEEN_KEYS_NAME_PEOPLE: bool = false;
+
 /// A kind of events and what is known of each.
 #[derive(Debug, Clone)]
 pub struct EventKind {
@@ -76,11 +80,15 @@ impl World {
     /// Takes a line; whether somebody new came of it, or why it is refused.
     pub fn apply_event(&mut self, line: &EventLine, reject_unknown: bool) -> Result<bool, &'static str> {
         let key = line.key.as_ref().map(|key| (line.event, Box::from(key.as_str())));
-        if key.as_ref().is_some_and(|key| self.keys.contains_key(key)) {
-            // It was counted before: whatever the line says now, nothing changes.
+        let was_counted = key.as_ref().is_some_and(|key| self.keys.contains_key(key));
+        if was_counted && !SEEN_KEYS_NAME_PEOPLE {
             return Ok(false);
         }
         let (one_id, is_new) = self.meant(&line.ids, reject_unknown)?;
+        if was_counted {
+            // Whatever else the line says now, nothing changes.
+            return Ok(is_new);
+        }
         let at = self.moment(line.at);
         let mut properties = vec![None; self.events[line.event].properties.len()];
         line.properties.iter().for_each(|(property, value)| properties[*property].clone_from(value));
