@@ -19,7 +19,7 @@ use std::thread::JoinHandle;
 use crossbeam::channel::{Receiver, Sender, bounded};
 
 use crate::apply::{apply_events, apply_people, apply_tag};
-use crate::batch::{EventColumn, Outcome, TagColumn, Upserts};
+use crate::batch::{Outcome, TagColumn, Upserts};
 use crate::error::{Error, Result};
 use crate::field::Field;
 use crate::ids::in_stripe;
@@ -95,23 +95,17 @@ impl BulkLoader {
             apply_people(&mut self.view, &who.created, who.next_one_id, &who.identities)?;
             self.view.data_version += 1;
             for (column, days) in batch.events.iter().zip(&dated.days) {
-                outcome.duplicates += self.add_events(column, days, &who.one_ids)?;
+                let field = &mut self.view.events[column.event.0 as usize];
+                let changes = decide_events(field, column, days, &who.one_ids)?;
+                if !changes.is_empty() {
+                    apply_events(Arc::make_mut(field), &changes, parallel::half_of_cores())?;
+                }
             }
             self.tags.send(Job::Batch(batch.tags, who.one_ids))?;
             self.snapshot_if_due(in_stripe(before) > in_stripe(self.view.next_one_id))?;
         }
         outcome.data_version = self.view.data_version;
         Ok(outcome)
-    }
-
-    /// Adds the events of one column; gives how many of them had been seen.
-    fn add_events(&mut self, column: &EventColumn, days: &[i32], one_ids: &[u32]) -> Result<u32> {
-        let field = &mut self.view.events[column.event.0 as usize];
-        let (changes, duplicates) = decide_events(field, column, days, one_ids)?;
-        if !changes.is_empty() {
-            apply_events(Arc::make_mut(field), &changes, parallel::half_of_cores())?;
-        }
-        Ok(duplicates)
     }
 
     /// Makes everything durable.

@@ -108,15 +108,17 @@ impl EventStripe {
         Ok(false)
     }
 
-    /// Whether a place in the stripe has a row with the fingerprint of a key.
+    /// Whether a place in the stripe has a row with the fingerprint of a key, of a day from `kept_from` on.
     ///
     /// # Errors
     /// [`crate::Error::Corrupt`].
-    pub(crate) fn has_key(&self, in_stripe: u32, fingerprint: i64) -> Result<bool> {
+    pub(crate) fn has_key(&self, in_stripe: u32, fingerprint: i64, kept_from: i64) -> Result<bool> {
         for segment in self.segments() {
             let view = segment.open()?;
-            let keys = view.key();
-            if view.rows_of(in_stripe).any(|row| keys.value(row) == Some(fingerprint)) {
+            let (keys, days) = (view.key(), view.day());
+            let is_it =
+                |row| keys.value(row) == Some(fingerprint) && days.value(row).is_some_and(|day| day >= kept_from);
+            if view.rows_of(in_stripe).any(is_it) {
                 return Ok(true);
             }
         }

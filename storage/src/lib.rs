@@ -40,6 +40,7 @@ pub mod parallel;
 pub mod portable;
 mod prepare;
 mod resolve;
+mod seen;
 pub mod upload;
 
 mod codec;

@@ -3,8 +3,6 @@
 //!
 //! A row is refused whole, before anything of it counts; an atomic batch with a refused row leaves no trace.
 
-use std::collections::HashSet;
-use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 
 use crate::batch::{
@@ -16,7 +14,6 @@ use crate::column::{NUMBER_MAX, UNKNOWN_VALUE};
 use crate::error::{Error, Result};
 use crate::events::EventField;
 use crate::field::Field;
-use crate::ids::{in_stripe, stripe_of};
 use crate::resolve::{NOBODY, Resolved, resolve};
 use crate::schema::TagType;
 use crate::values::{VALUE_BYTES_MAX, Values};
@@ -30,7 +27,7 @@ use crate::zone::DayClock;
 pub(crate) fn prepare(view: &mut View, batch: &Upserts) -> Result<(Changes, Outcome)> {
     check_shape(view, batch)?;
     let dated = Dated::new(view, batch);
-    let (Resolved { one_ids, created, identities, next_one_id }, mut outcome) = resolve(view, batch, dated.expired)?;
+    let (Resolved { one_ids, created, identities, next_one_id }, outcome) = resolve(view, batch, dated.expired)?;
     let mut changes = Changes { next_one_id, created, identities, ..Changes::default() };
     for column in &batch.tags {
         let field = &mut view.tags[column.tag.0 as usize];
@@ -44,8 +41,7 @@ pub(crate) fn prepare(view: &mut View, batch: &Upserts) -> Result<(Changes, Outc
     }
     for (column, days) in batch.events.iter().zip(&dated.days) {
         let field = &mut view.events[column.event.0 as usize];
-        let (decided, duplicates) = decide_events(field, column, days, &one_ids)?;
-        outcome.duplicates += duplicates;
+        let decided = decide_events(field, column, days, &one_ids)?;
         if !decided.is_empty() {
             changes.events.push((column.event, decided));
         }
@@ -151,8 +147,7 @@ fn check_events(view: &View, batch: &Upserts) -> Result<()> {
     Ok(())
 }
 
-/// The events of a column that count, by profile and time, with their new values added to the field; and how many of
-/// them do not because their key has been seen.
+/// The events of a column that count, by profile and time, with their new values added to the field.
 ///
 /// # Errors
 /// [`Error::Refused`], [`Error::Corrupt`].
@@ -161,15 +156,11 @@ pub(crate) fn decide_events(
     column: &EventColumn,
     days: &[i32],
     one_ids: &[u32],
-) -> Result<(EventChanges, u32)> {
+) -> Result<EventChanges> {
     let mut counted: Vec<(u32, i64, usize)> = Vec::with_capacity(column.rows.len());
-    let mut seen = Seen::new(field, column)?;
-    let mut duplicates = 0;
     for (place, (row, at)) in column.rows.iter().zip(&column.at).enumerate() {
-        let Some(one_id) = one_ids.get(*row as usize).copied().filter(|one_id| *one_id != NOBODY) else { continue };
-        match column.keys.get(place).copied().flatten() {
-            Some(key) if seen.has(place, EventKey::of(key))? => duplicates += 1,
-            _ => counted.push((one_id, *at, place)),
+        if let Some(one_id) = one_ids.get(*row as usize).copied().filter(|one_id| *one_id != NOBODY) {
+            counted.push((one_id, *at, place));
         }
     }
     counted.sort_by_key(|(one_id, at, _)| (*one_id, *at));
@@ -201,7 +192,7 @@ pub(crate) fn decide_events(
             changes.properties.push((*property, listed));
         }
     }
-    Ok((changes, duplicates))
+    Ok(changes)
 }
 
 /// Dictionary places as value numbers, and the texts that are new.
@@ -231,69 +222,6 @@ fn numbered(
         listed.push((*slot).into());
     }
     Ok((listed, added))
-}
-
-/// The keys of one event that have been seen.
-struct Seen<'a> {
-    field: &'a EventField,
-    /// By place: whether the index may hold the key. Asked of all at once, which overlaps the cache misses.
-    may_hold: Vec<bool>,
-    /// Those of the batch so far.
-    fresh: HashSet<EventKey, BuildHasherDefault<KeyHasher>>,
-}
-
-/// Keys are hashes already.
-#[derive(Default)]
-struct KeyHasher(u64);
-
-impl Hasher for KeyHasher {
-    fn write(&mut self, bytes: &[u8]) {
-        bytes.iter().for_each(|byte| self.write_u64((*byte).into()));
-    }
-
-    fn write_u32(&mut self, hash: u32) {
-        self.write_u64(hash.into());
-    }
-
-    fn write_i64(&mut self, fingerprint: i64) {
-        self.write_u64(fingerprint as u64);
-    }
-
-    fn write_u64(&mut self, word: u64) {
-        self.0 = self.0.rotate_left(32) ^ word;
-    }
-
-    fn finish(&self) -> u64 {
-        self.0
-    }
-}
-
-impl<'a> Seen<'a> {
-    fn new(field: &'a EventField, column: &EventColumn) -> Result<Seen<'a>> {
-        let hash = |key: &Option<u128>| key.map_or(0, |key| u64::from(EventKey::of(key).hash) << 32);
-        let hashes: Vec<u64> = column.keys.iter().map(hash).collect();
-        let fresh = HashSet::with_capacity_and_hasher(hashes.len(), BuildHasherDefault::default());
-        Ok(Seen { field, may_hold: field.keys.may_hold(&hashes)?, fresh })
-    }
-
-    /// Whether the key of an event has been seen; from now on it has.
-    fn has(&mut self, place: usize, key: EventKey) -> Result<bool> {
-        if !self.fresh.insert(key) {
-            return Ok(true);
-        }
-        if !self.may_hold[place] {
-            return Ok(false);
-        }
-        let mut failed = None;
-        let found = self.field.keys.find(key.hash, |one_id| {
-            let has = self.field.stripe(stripe_of(one_id)).map(|s| s.has_key(in_stripe(one_id), key.fingerprint));
-            has.unwrap_or(Ok(false)).unwrap_or_else(|error| {
-                failed = Some(error);
-                false
-            })
-        })?;
-        failed.map_or(Ok(found.is_some()), Err)
-    }
 }
 
 /// A column in OneIDs and value numbers.

@@ -15,6 +15,7 @@ use crate::error::{Error, Result};
 use crate::ids::PROFILES_MAX;
 use crate::keys::{KEY_BYTES_MAX, SEPARATOR};
 use crate::schema::IdTypeId;
+use crate::seen::SeenKeys;
 use crate::view::View;
 
 /// Marks a row that does not count.
@@ -55,11 +56,19 @@ pub(crate) fn resolve(view: &View, batch: &Upserts, refused: Vec<Rejected>) -> R
     let mut skipped = skipped.into_iter().peekable();
     let mut outcome = Outcome { rejected: refused, ..Outcome::default() };
     people.resolved.one_ids.reserve(batch.rows as usize);
+    let mut keys = SeenKeys::new(view, batch)?;
     for row in 0..batch.rows {
         let one_id = match skipped.next_if_eq(&row) {
             Some(_) => NOBODY,
+            None if keys.has(row)? => {
+                outcome.duplicates += 1;
+                NOBODY
+            }
             None => match people.resolve(row)? {
-                Ok(one_id) => one_id,
+                Ok(one_id) => {
+                    keys.take(row);
+                    one_id
+                }
                 Err((code, message)) => {
                     outcome.rejected.push(Rejected { row, code, message: message.into_owned() });
                     NOBODY
@@ -72,9 +81,10 @@ pub(crate) fn resolve(view: &View, batch: &Upserts, refused: Vec<Rejected>) -> R
     outcome.rejected.sort_by_key(|rejected| rejected.row);
     if batch.atomic && !(outcome.rejected.is_empty() && batch.refused.is_empty()) {
         resolved = Resolved { next_one_id: view.next_one_id, ..Resolved::default() };
+        outcome.duplicates = 0;
     }
     outcome.created = resolved.created.len() as u32;
-    outcome.accepted = resolved.one_ids.iter().filter(|id| **id != NOBODY).count() as u32;
+    outcome.accepted = resolved.one_ids.iter().filter(|id| **id != NOBODY).count() as u32 + outcome.duplicates;
     Ok((resolved, outcome))
 }
 

@@ -49,12 +49,20 @@ pub(crate) struct Written {
     pub(crate) values: Vec<(TagId, u32, Values)>,
     /// New tables, and the index that they hold.
     pub(crate) indexes: Vec<(Owner, Vec<Arc<Part>>, HashIndex)>,
-    /// Stripes of events that were folded: as they were taken, and the part that has their rows.
-    pub(crate) rows: Vec<(EventId, usize, Arc<EventStripe>, Option<Arc<Part>>)>,
+    /// Stripes of events that were folded.
+    pub(crate) rows: Vec<FoldedRows>,
     /// New values of properties, and how many there were.
     pub(crate) property_values: Vec<(EventId, PropertyId, u32, Values)>,
     /// Parts that were copied as they are, from where to where.
     moved: Vec<(PartPlace, PartPlace)>,
+}
+
+/// A stripe of an event as it was taken, and the part that has its rows.
+pub(crate) struct FoldedRows {
+    event: EventId,
+    stripe: usize,
+    taken: Arc<EventStripe>,
+    folded: Option<Arc<Part>>,
 }
 
 /// How a store snapshot is taken.
@@ -438,7 +446,7 @@ impl Written {
             let place = self.manifest.parts.get(&name).copied();
             if !old.is_mapped_only() || old.base().map(|part| part.place()) != place {
                 let part = place.map(|place| self.packs[&place.pack].part(name, place)).transpose()?;
-                self.rows.push((field.id, at, old.clone(), part));
+                self.rows.push(FoldedRows { event: field.id, stripe: at, taken: old.clone(), folded: part });
             }
         }
         for (values, property) in field.values.iter().zip(0..) {
@@ -490,10 +498,10 @@ impl Written {
                 field.values = values.clone();
             }
         }
-        for (event, at, taken, folded) in &self.rows {
-            let stripe = view.events.get_mut(event.0 as usize).and_then(|f| Arc::make_mut(f).stripes.get_mut(*at));
-            if let Some(stripe) = stripe
-                && let Some(next) = stripe.over(taken, folded.clone())
+        for rows in &self.rows {
+            let field = view.events.get_mut(rows.event.0 as usize).map(Arc::make_mut);
+            if let Some(stripe) = field.and_then(|field| field.stripes.get_mut(rows.stripe))
+                && let Some(next) = stripe.over(&rows.taken, rows.folded.clone())
             {
                 *stripe = Arc::new(next);
             }

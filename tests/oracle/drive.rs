@@ -13,7 +13,7 @@ use storage::{BitmapUpload, OneId, Request, TagId, UploadMode};
 use super::people::Mode;
 
 /// Whether the product takes events; worlds have none while it does not.
-pub const EVENTS: bool = false;
+pub const EVENTS: bool = true;
 
 /// Whether the product answers `was`; worlds remember no earlier states while it does not.
 pub const EARLIER_STATES: bool = false;

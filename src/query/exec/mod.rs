@@ -49,7 +49,7 @@ enum StripeNode<'a> {
     Bucket(BucketLeaf),
     Behaviour(Box<BehaviourLeaf<'a>>),
     InOrder(Box<InOrderLeaf<'a>>),
-    /// What stands in several places of the plan: found once a chunk, under its number.
+    /// What stands in several places of the plan: found once a chunk, under its key.
     Shared(usize, Box<StripeNode<'a>>),
 }
 
@@ -189,12 +189,12 @@ impl<'a> Stripe<'a> {
                 self.intersect(node, chunk, &mut bits, scratch);
                 ChunkSet::Bits(bits)
             }
-            StripeNode::Shared(number, inner) => {
-                if let Some(set) = scratch.shared(*number, chunk) {
+            StripeNode::Shared(key, inner) => {
+                if let Some(set) = scratch.shared(*key, chunk) {
                     return set;
                 }
                 let set = self.eval(inner, chunk, scratch);
-                scratch.share(*number, chunk, &set);
+                scratch.share(*key, chunk, &set);
                 set
             }
         }
@@ -503,7 +503,7 @@ impl<'a> Stripe<'a> {
             StripeNode::Bucket(leaf) => leaf.filter(chunk, keep, ids),
             StripeNode::Behaviour(leaf) => leaf.filter(chunk, keep, ids, scratch),
             StripeNode::InOrder(leaf) => leaf.filter(chunk, keep, ids, scratch),
-            StripeNode::Shared(number, inner) => match scratch.shared(*number, chunk) {
+            StripeNode::Shared(key, inner) => match scratch.shared(*key, chunk) {
                 Some(set) => {
                     scratch.retain(set.as_container(), keep, ids);
                     scratch.recycle(set);

@@ -1,6 +1,8 @@
 //! A plan against one stripe: leaves become borrowed containers and pages; what nobody of it has falls away.
 //! Knows the view; how nodes are evaluated is the room's.
 
+use std::sync::Arc;
+
 use storage::View;
 use storage::container::ContainerRef;
 use storage::ids::{KNOWN, STRIPE_CHUNKS};
@@ -44,9 +46,10 @@ pub(super) fn resolve<'a>(view: &'a View, node: &'a Node, stripe: usize, first_o
             }
             single(resolved, StripeNode::Nobody, StripeNode::Or)
         }
-        Node::Shared(number, node) => match inner(node)? {
+        Node::Shared(_, node) => match inner(node)? {
             plain @ (StripeNode::Everyone | StripeNode::Nobody | StripeNode::Containers(_)) => plain,
-            other => StripeNode::Shared(*number, Box::new(other)),
+            // Plans that were made apart may be run together: their numbers mean nothing to each other.
+            other => StripeNode::Shared(Arc::as_ptr(node) as usize, Box::new(other)),
         },
         Node::Leaf(leaf) => resolve_leaf(view, leaf, stripe, first_one_id)?,
     })

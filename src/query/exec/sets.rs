@@ -83,7 +83,8 @@ impl ChunkSet {
 pub(crate) struct Scratch {
     bits: Vec<Box<Bits>>,
     ids: Vec<Vec<u16>>,
-    shared: Vec<Option<(usize, ChunkSet)>>,
+    /// By key: the chunk that it was found in, and what was found.
+    shared: Vec<(usize, usize, ChunkSet)>,
     counters: Vec<Vec<u8>>,
     amounts: Vec<Vec<i64>>,
 }
@@ -173,26 +174,27 @@ impl Scratch {
         self.shared.clear();
     }
 
-    /// What was found under a number for this chunk.
-    pub(super) fn shared(&mut self, number: usize, chunk: usize) -> Option<ChunkSet> {
-        match self.shared.get(number) {
-            Some(Some((of, ChunkSet::Ids(ids)))) if *of == chunk => Some(ChunkSet::Ids(ids.clone())),
-            Some(Some((of, ChunkSet::Bits(_)))) if *of == chunk => {
+    /// What was found under a key for this chunk.
+    pub(super) fn shared(&mut self, key: usize, chunk: usize) -> Option<ChunkSet> {
+        let place = self.shared.iter().position(|(known, of, _)| *known == key && *of == chunk)?;
+        match &self.shared[place].2 {
+            ChunkSet::Ids(ids) => Some(ChunkSet::Ids(ids.clone())),
+            ChunkSet::Bits(_) => {
                 let mut copy = self.bits();
-                if let Some(Some((_, ChunkSet::Bits(bits)))) = self.shared.get(number) {
+                if let ChunkSet::Bits(bits) = &self.shared[place].2 {
                     copy.copy_from_slice(&bits[..]);
                 }
                 Some(ChunkSet::Bits(copy))
             }
-            _ => None,
         }
     }
 
-    /// Remembers what was found under a number for this chunk.
-    pub(super) fn share(&mut self, number: usize, chunk: usize, set: &ChunkSet) {
-        if self.shared.len() <= number {
-            self.shared.resize(number + 1, None);
+    /// Remembers what was found under a key for this chunk.
+    pub(super) fn share(&mut self, key: usize, chunk: usize, set: &ChunkSet) {
+        let found = (key, chunk, set.clone());
+        match self.shared.iter_mut().find(|(known, ..)| *known == key) {
+            Some(place) => *place = found,
+            None => self.shared.push(found),
         }
-        self.shared[number] = Some((chunk, set.clone()));
     }
 }
