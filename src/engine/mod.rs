@@ -8,11 +8,13 @@
 
 mod ask;
 mod frames;
+mod states;
 mod upserts;
 
 pub use ask::{
     Answer, CrosstabRequest, DistributionAnswer, DistributionRequest, MembersRequest, PlanAnswer, Question, Where,
 };
+pub use states::{FlowRequest, SizeRow, Sizes};
 pub(crate) use upserts::Pairs;
 pub use upserts::{LineRejected, UpsertAnswer, UpsertLimits, UpsertOptions};
 
