@@ -12,8 +12,9 @@ use std::collections::HashMap;
 
 use queryparser::ast::Literal;
 use serde::Serialize;
+use storage::container::ContainerRef;
 use storage::field::{FALSE, TRUE};
-use storage::ids::{KNOWN, STRIPE_CHUNKS};
+use storage::ids::{CHUNK_WORDS, KNOWN, STRIPE_CHUNKS};
 use storage::{TagType, View};
 
 use super::bind::request_fault;
@@ -177,8 +178,7 @@ impl SideReader<'_> {
         match (self.axis.tag_type, self.bins) {
             (TagType::Flag, _) => {
                 let bitmaps = part.bitmaps()?;
-                let (no, yes) = (bitmaps.value(FALSE).containers[chunk], bitmaps.value(TRUE).containers[chunk]);
-                set.for_each(|low| codes.push(if yes.contains(low) { 2 } else { u32::from(no.contains(low)) }));
+                push_flags([FALSE, TRUE].map(|value| bitmaps.value(value).containers[chunk]), set, codes);
             }
             (_, Some(bins)) => each_page(&part.column()?, chunk, set, |page, members| {
                 for_each_code(page, members, |code| {
@@ -203,6 +203,30 @@ impl SideReader<'_> {
             });
         }
         Ok(())
+    }
+}
+
+/// Flags of the members of a chunk: unknown, false, true.
+fn push_flags(known: [ContainerRef<'_>; 2], set: &ChunkSet, codes: &mut Vec<u32>) {
+    let [mut no, mut yes] = [Box::new([0u64; CHUNK_WORDS]), Box::new([0u64; CHUNK_WORDS])];
+    known[0].or_into(&mut no);
+    known[1].or_into(&mut yes);
+    let code = |at: usize, bit: u32| (no[at] >> bit & 1) as u32 + 2 * (yes[at] >> bit & 1) as u32;
+    match set {
+        ChunkSet::Ids(ids) => codes.extend(ids.iter().map(|low| code(usize::from(low / 64), u32::from(low % 64)))),
+        ChunkSet::Bits(bits) => {
+            for (at, word) in bits.iter().enumerate() {
+                if *word == u64::MAX {
+                    codes.extend((0..64).map(|bit| code(at, bit)));
+                    continue;
+                }
+                let mut left = *word;
+                while left != 0 {
+                    codes.push(code(at, left.trailing_zeros()));
+                    left &= left - 1;
+                }
+            }
+        }
     }
 }
 
