@@ -243,13 +243,15 @@ impl Store {
 
     fn start(&mut self, recovery: Recovery, options: &Options) -> Result<()> {
         let Recovery { manifest, packs, view, log, .. } = recovery;
+        let log_bytes = log.log_bytes;
         let log = Log::open(&self.shared.dir.join(LOG_DIR), &log, view.data_version + 1)?;
         // What the log holds was read back, but the last fsync may not have been reached before the crash.
         log.sync_handle()?.sync_all().map_err(|e| Error::io("syncing", log.path(), &e))?;
         let (commands, from_callers) = bounded(WAITING_MAX);
         let (groups, from_writer) = bounded(4);
         let (keeper, to_keeper) = unbounded();
-        let mut writer = Writer { shared: self.shared.clone(), view, log, groups };
+        let closed_bytes = log_bytes.saturating_sub(log.segment_bytes());
+        let mut writer = Writer { shared: self.shared.clone(), view, log, closed_bytes, groups };
         let mut keeper_state = Keeper::new(self.shared.clone(), (manifest, packs), commands.clone(), options.clone());
         let shared = self.shared.clone();
         self.threads.push(spawn("headcount-writer", move || {
@@ -434,6 +436,8 @@ struct Writer {
     /// Ahead of the published view by what is not durable yet.
     view: View,
     log: Log,
+    /// Bytes of the log's segments before the present one.
+    closed_bytes: u64,
     groups: Sender<Group>,
 }
 
@@ -470,8 +474,7 @@ impl Writer {
             Command::Install(written, answer) => {
                 written.install(&mut self.view);
                 let _ = answer.send(());
-                let log_bytes = log::bytes_on_disk(&self.shared.dir.join(LOG_DIR)).unwrap_or(0);
-                self.shared.log_bytes.store(log_bytes, Ordering::Relaxed);
+                self.count_log();
             }
         }
     }
@@ -503,7 +506,15 @@ impl Writer {
     }
 
     fn rotate(&mut self) -> Result<()> {
-        self.log.rotate().inspect_err(|error| self.shared.stop(&error.to_string()))
+        self.log.rotate().inspect_err(|error| self.shared.stop(&error.to_string()))?;
+        self.count_log();
+        Ok(())
+    }
+
+    fn count_log(&mut self) {
+        let log_bytes = log::bytes_on_disk(&self.shared.dir.join(LOG_DIR)).unwrap_or(0);
+        self.closed_bytes = log_bytes.saturating_sub(self.log.segment_bytes());
+        self.shared.log_bytes.store(log_bytes, Ordering::Relaxed);
     }
 
     fn write(&mut self, request: Request) -> Result<Outcome> {
@@ -567,7 +578,7 @@ impl Writer {
         let Some(record) = record else { return Ok(None) };
         let durable = self.shared.durable.load(Ordering::Acquire);
         let seqno = self.log.append(&record.encode(), durable)?;
-        self.shared.log_bytes.store(self.log.segment_bytes(), Ordering::Relaxed);
+        self.shared.log_bytes.store(self.closed_bytes + self.log.segment_bytes(), Ordering::Relaxed);
         Ok(Some((record, seqno)))
     }
 }

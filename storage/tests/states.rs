@@ -139,6 +139,9 @@ fn a_dated_state_holds_what_was_and_writes_no_parts() {
     store.snapshot(Some("before campaign")).unwrap();
     store.write_and_wait(tiers(&[("a", "V2"), ("c", "V5")])).unwrap();
     assert_eq!(files(space.temp.path(), ".pack"), packs, "no part was written");
+    let log = std::fs::read_dir(space.temp.path().join("spaces/main/log")).unwrap();
+    let log_bytes: u64 = log.map(|entry| entry.unwrap().metadata().unwrap().len()).sum();
+    assert_eq!(store.log_bytes(), log_bytes, "all that a start has to read again counts");
     let check = |store: &Store| {
         assert_eq!(at(store, FIRST), "a=V1 b=V1 c=V2");
         assert_eq!(at(store, date(2020, 10, 31)), "a=V1 b=V1 c=V2", "the last one before");
