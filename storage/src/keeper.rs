@@ -62,6 +62,8 @@ impl Keeper {
 
     pub(crate) fn run(&mut self, asked: &Receiver<KeeperCommand>) {
         let mut is_tidy = false;
+        // At once: what is written from now on is of today.
+        self.end_day_if_wanted();
         loop {
             match asked.recv_timeout(KEEPER_TICK) {
                 Ok(KeeperCommand::Snapshot(wanted, answer)) => {
@@ -89,6 +91,10 @@ impl Keeper {
         if long_log || (purge && self.purge_wait > self.options.purge_after) {
             self.note(|keeper| keeper.take(&Wanted::Parts).map(drop));
         }
+        self.end_day_if_wanted();
+    }
+
+    fn end_day_if_wanted(&mut self) {
         if !self.options.dated.is_off() {
             self.note(Keeper::end_day);
         }
@@ -109,8 +115,8 @@ impl Keeper {
         }
     }
 
-    /// At the first tick of a day, and at the first tick at all where the last change was on an earlier day: keeps the
-    /// state at that day's end, and does without those that the policy does without.
+    /// At the first tick of a day, and at a start where the last change was on an earlier day: keeps the state at that
+    /// day's end, and does without those that the policy does without.
     fn end_day(&mut self) -> Result<()> {
         let Some((ended, today, moment)) = self.mark_if_over()? else { return Ok(()) };
         if moment.profile_count > 0 {

@@ -316,3 +316,65 @@ fn files_go_when_nobody_needs_them() {
     check_files(&space.dir());
     assert_eq!(people(&space.open().view()), "a=last b=V1 c=V2");
 }
+
+#[test]
+fn a_day_that_ended_while_nobody_was_there_is_made_up_for() {
+    let space = Space::new();
+    let wrote = jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date();
+    // Three days later nothing has changed.
+    space.hand.set(wrote.checked_add(jiff::Span::new().days(3)).unwrap());
+    let store = space.open();
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while dates(&store).is_empty() && Instant::now() < deadline {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    store.write_and_wait(tiers(&[("a", "V4")])).unwrap();
+    let of = store.state(&StateRef::Date(wrote.checked_add(jiff::Span::new().days(1)).unwrap())).unwrap();
+    assert!(matches!(of.found, Some(StateRef::Date(day)) if day >= wrote && day <= wrote.tomorrow().unwrap()));
+    assert_eq!(people(&of.view), "a=V1 b=V1 c=V2");
+    assert_eq!(people(&store.view()), "a=V4 b=V1 c=V2");
+}
+
+#[test]
+fn states_are_asked_while_purges_replace_their_files() {
+    let space = Space::new();
+    let store = space.open();
+    let many: Vec<String> = (0..60).map(|n| format!("m{n}")).collect();
+    let tiers_of: Vec<(&str, &str)> = many.iter().map(|member| (&**member, "V1")).collect();
+    store.write_and_wait(tiers(&tiers_of[..30])).unwrap();
+    store.snapshot(Some("x")).unwrap();
+    store.write_and_wait(tiers(&tiers_of)).unwrap();
+    store.snapshot_dated(FIRST).unwrap();
+    let rounds = 20;
+    std::thread::scope(|scope| {
+        let asking: Vec<_> = [StateRef::Name("x".into()), StateRef::Date(FIRST)]
+            .into_iter()
+            .map(|wanted| {
+                let store = &store;
+                scope.spawn(move || {
+                    let (mut last, mut asked) = (u32::MAX, 0);
+                    loop {
+                        let count = store.state(&wanted).unwrap().view.profile_count();
+                        assert!(count <= last, "nobody comes back: {last}, then {count}");
+                        (last, asked) = (count, asked + 1);
+                        if store.view().profile_count() == 63 - rounds {
+                            return asked;
+                        }
+                    }
+                })
+            })
+            .collect();
+        for n in 0..rounds {
+            // Ten of them are in both states, the others in the later one only.
+            store.write_and_wait(Request::Erase(vec![OneId(3 + 20 + n)])).unwrap();
+            store.snapshot(None).unwrap();
+        }
+        for thread in asking {
+            assert!(thread.join().unwrap() > 0);
+        }
+    });
+    let count = |wanted| store.state(&wanted).unwrap().view.profile_count();
+    assert_eq!((count(StateRef::Name("x".into())), count(StateRef::Date(FIRST))), (23, 43));
+    drop(store);
+    check_files(&space.dir());
+}
