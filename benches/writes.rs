@@ -10,7 +10,8 @@ use std::sync::mpsc;
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use headcount::engine::{Engine, EngineOptions, MAIN_SPACE, Question, Space, UpsertOptions};
 use headcount::generate::{GenerateOptions, generate};
-use headcount::import::load::{StoreTarget, load_file};
+use headcount::import::infer::About;
+use headcount::import::load::{Content, StoreTarget, load_file};
 use headcount::import::read::{Expect, Format, Kind};
 use headcount::query::cell::Cell;
 use storage::DataDir;
@@ -134,7 +135,9 @@ fn import(file: &Path, into: &Path) -> u64 {
     let expect = schema.id_types.iter().fold(Expect::default(), |expect, name| expect.want(name, Kind::Id));
     let expect = schema.tags.iter().fold(expect, |expect, tag| expect.want(&tag.name, Kind::from(tag.tag_type)));
     let bad = &mut |bad: headcount::import::load::BadLine| panic!("{bad:?}");
-    let loaded = load_file(file, &expect, &mut StoreTarget(&mut loader), &mut |_, _, _| {}, bad).expect("loading");
+    let people = Content { about: About::Profiles, event: None };
+    let loaded =
+        load_file(file, &expect, &people, &mut StoreTarget(&mut loader), &mut |_, _, _| {}, bad).expect("loading");
     loader.finish().expect("saving");
     loaded.accepted
 }

@@ -5,17 +5,16 @@
 
 mod oracle;
 
-use std::collections::BTreeSet;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use headcount::engine::{EngineOptions, UpsertOptions};
-use storage::{DataDir, OnUnknown};
+use headcount::engine::EngineOptions;
 
+use oracle::changes::{change, load, send_events};
 use oracle::compare;
-use oracle::drive::Product;
-use oracle::lines::{self, Fall, Falls};
-use oracle::people::{Kind, Mode, World};
+use oracle::drive::{EVENTS, Product};
+use oracle::lines::{Fall, Falls};
+use oracle::people::{Kind, World};
 use oracle::predicates::{Maker, as_of};
 use oracle::random::{Random, seed, setting};
 use oracle::shrink::shrunken;
@@ -99,9 +98,15 @@ fn run_population(seed: u64, population: u64) -> Result<u64, String> {
     let mut product = Product::fresh(options);
     let mut world = World::default();
     product.engine().put_space("main", falls.schema()).map_err(|e| e.to_string())?;
-    world.extend(&falls.id_types, &falls.kinds());
+    falls.extend(&mut world);
     if shape.people > 0 {
         load(&mut product, &mut world, &mut falls, &mut random, shape.people)?;
+    }
+    if EVENTS {
+        // Enough for the first questions to find some.
+        for _ in 0..random.below(4) {
+            send_events(&product, &mut world, &mut falls, &mut random, 400).map_err(|e| format!("{shape:?}: {e}"))?;
+        }
     }
     for phase in 0..shape.phases {
         ask(&product, &world, &mut random, shape.predicates / shape.phases)
@@ -116,31 +121,6 @@ fn run_population(seed: u64, population: u64) -> Result<u64, String> {
     compare::everything(&product.space(), &world, &mut random, 1).map_err(|e| format!("{shape:?} at the end: {e}"))?;
     let problems = product.verify_closed();
     if problems.is_empty() { Ok(shape.predicates) } else { Err(format!("{shape:?} verify: {problems:#?}")) }
-}
-
-fn load(
-    product: &mut Product,
-    world: &mut World,
-    falls: &mut Falls,
-    random: &mut Random,
-    people: u32,
-) -> Result<(), String> {
-    product.close();
-    let dir = DataDir::open(product.dir()).map_err(|e| e.to_string())?;
-    let mut loader = dir.bulk_load("main", *random.pick(&[1 << 20, 1 << 30])).map_err(|e| e.to_string())?;
-    let mut left = people;
-    while left > 0 {
-        let rows = left.min(200_000);
-        let outcome = loader.add(lines::many(random, world, falls, rows)).map_err(|e| e.to_string())?;
-        if outcome.created != rows {
-            return Err(format!("the loader made {} people of {rows}", outcome.created));
-        }
-        left -= rows;
-    }
-    loader.finish().map_err(|e| e.to_string())?;
-    drop(dir);
-    product.open();
-    Ok(())
 }
 
 fn ask(product: &Product, world: &World, random: &mut Random, predicates: u64) -> Result<(), String> {
@@ -160,12 +140,16 @@ fn ask(product: &Product, world: &World, random: &mut Random, predicates: u64) -
             let (smallest, how) =
                 shrunken(&predicate, fails).unwrap_or((predicate.clone(), format!("{quick:?}, once")));
             let schema: Vec<String> = world.tags.iter().map(|(name, kind)| format!("{name}: {kind:?}")).collect();
+            let events = world.events.iter().map(|event| format!("{}: {:?}", event.name, event.properties));
+            let events: Vec<String> = events.collect();
             return Err(format!(
-                "{how}\n  shrunken:  {}\n  predicate: {}\n  as of {as_of}, {} people ever, tags {}",
+                "{how}\n  shrunken:  {}\n  predicate: {}\n  as of {as_of}, {} people ever, tags {}, zone {}, events {}",
                 short(&smallest.to_string()),
                 short(&predicate.to_string()),
                 world.people.len(),
-                schema.join(", ")
+                schema.join(", "),
+                world.zone,
+                events.join(", ")
             ));
         }
     }
@@ -174,115 +158,4 @@ fn ask(product: &Product, world: &World, random: &mut Random, predicates: u64) -
 
 fn short(text: &str) -> String {
     text.chars().take(3000).collect()
-}
-
-/// One random change of the store or its people.
-fn change(product: &mut Product, world: &mut World, falls: &mut Falls, random: &mut Random) -> Result<(), String> {
-    match random.below(12) {
-        0..=4 => upsert(product, world, falls, random),
-        5 | 6 => {
-            let chosen: BTreeSet<u32> =
-                (0..1 + random.below(20)).filter_map(|_| lines::somebody(random, world)).collect();
-            let chosen: Vec<u32> = chosen.into_iter().collect();
-            let erased = product.erase(&chosen);
-            if erased as usize != chosen.len() {
-                return Err(format!("{erased} of {} were erased", chosen.len()));
-            }
-            chosen.into_iter().for_each(|id| world.erase(id));
-            Ok(())
-        }
-        7 | 8 => upload(product, world, falls, random),
-        9 => {
-            let name = random.percent(30).then_some("kept one");
-            product.space().store().snapshot(name).map(drop).map_err(|e| format!("snapshot: {e}"))
-        }
-        10 => {
-            let prefix = random.word(&["flag", "city", "likes", "age", "born"]);
-            let at = 100 + random.below(100);
-            if !falls.tags.contains_key(&format!("{prefix}_{at}")) {
-                falls.add(random, prefix, at);
-            }
-            product.engine().put_space("main", falls.schema()).map_err(|e| e.to_string())?;
-            world.extend(&falls.id_types, &falls.kinds());
-            Ok(())
-        }
-        _ => {
-            product.close();
-            product.open();
-            Ok(())
-        }
-    }
-}
-
-fn upsert(product: &Product, world: &mut World, falls: &Falls, random: &mut Random) -> Result<(), String> {
-    let count = *random.pick(&[1, 3, 20, 200]);
-    // What an atomic batch undoes is remembered whole: too much for a large world.
-    let atomic = world.people.len() < 10_000 && random.percent(15);
-    let reject_unknown = random.percent(10);
-    let bad_percent = *random.pick(&[0, 0, 10]);
-    let before = atomic.then(|| world.clone());
-    let (mut body, mut rejected, mut created) = (String::new(), Vec::new(), 0);
-    for number in 1..=count {
-        if random.percent(bad_percent) {
-            body.push_str(&lines::bad_line(random, world));
-            rejected.push(number);
-        } else {
-            let line = lines::line(random, world, falls);
-            body.push_str(&lines::json(&line, world));
-            match world.apply(&line, reject_unknown) {
-                Ok(is_new) => created += u32::from(is_new),
-                Err(_) => rejected.push(number),
-            }
-        }
-        body.push('\n');
-    }
-    let unknown = if reject_unknown { OnUnknown::Reject } else { OnUnknown::Create };
-    let answer = product.upsert(&body, UpsertOptions { atomic, unknown });
-    let refused = atomic && !rejected.is_empty();
-    let wanted = if refused { (0, 0) } else { (count as u32 - rejected.len() as u32, created) };
-    let found: Vec<u64> = answer.rejected.iter().map(|r| r.line).collect();
-    if found != rejected || (answer.accepted, answer.created) != wanted {
-        let differs = (1..=count).filter(|line| found.contains(line) != rejected.contains(line));
-        let lines: Vec<_> = differs.map(|line| (line, body.lines().nth(line as usize - 1))).take(3).collect();
-        let codes: Vec<_> = answer.rejected.iter().map(|r| (r.line, r.code)).collect();
-        return Err(format!(
-            "an upsert came to {:?} with {codes:?}; wanted {wanted:?} with {rejected:?}, atomic {atomic}; {lines:#?}",
-            (answer.accepted, answer.created)
-        ));
-    }
-    if let Some(before) = before.filter(|_| refused) {
-        *world = before;
-    }
-    Ok(())
-}
-
-fn upload(product: &Product, world: &mut World, falls: &Falls, random: &mut Random) -> Result<(), String> {
-    let fit: Vec<usize> = (0..world.tags.len())
-        .filter(|at| matches!(world.tags[*at].1, Kind::Flag | Kind::Category | Kind::Set))
-        .collect();
-    let tag = *random.pick(&fit);
-    let (name, kind) = &world.tags[tag];
-    let value = match (kind, falls.tags[name].known_value(random)) {
-        (Kind::Flag, _) => random.word(&["true", "false"]).to_string(),
-        (_, oracle::people::Value::Text(text)) => text.to_string(),
-        (_, oracle::people::Value::Set(set)) if !set.is_empty() => set.iter().next().unwrap().to_string(),
-        _ => "uploaded".into(),
-    };
-    let end = world.people.len() as u64;
-    let mut ids: BTreeSet<u32> = (0..random.below(2 * end.min(5_000) + 1)).map(|_| random.below(end) as u32).collect();
-    let all_live = random.percent(85);
-    if all_live {
-        ids.retain(|id| world.people[*id as usize].is_some());
-    } else if random.percent(50) {
-        ids.insert(end as u32 + 3);
-    }
-    let lives = |id: &u32| world.people.get(*id as usize).is_some_and(Option::is_some);
-    let fits = ids.iter().all(lives);
-    let mode = *random.pick(&[Mode::Set, Mode::Add, Mode::Remove]);
-    match product.upload(tag, &value, &ids, mode) {
-        Ok(()) if fits => world.upload(tag, &value, &ids, mode),
-        Err(storage::Error::Refused { code: "not_live", .. }) if !fits => {}
-        other => return Err(format!("an upload of {} OneIDs, all of them live: {fits}, came to {other:?}", ids.len())),
-    }
-    Ok(())
 }

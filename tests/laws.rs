@@ -8,7 +8,8 @@ use headcount::query::cell::Cell;
 use jiff::civil::Date;
 use queryparser::ast::{CompareOp, Operand, Predicate, PredicateKind};
 
-use oracle::drive::{Product, by_text, rows};
+use oracle::changes::send_events;
+use oracle::drive::{EVENTS, Product, by_text, rows};
 use oracle::lines::{self, Falls};
 use oracle::people::{Kind, World};
 use oracle::predicates::{Maker, as_of, chain, made, not};
@@ -25,11 +26,11 @@ struct Town {
 
 fn town(seed: u64, number: u64) -> Town {
     let mut random = Random::fork(seed, 1_000 + number);
-    let falls = Falls::random(&mut random);
+    let mut falls = Falls::random(&mut random);
     let product = Product::fresh(EngineOptions { threads: 1, ..EngineOptions::default() });
     product.engine().put_space("main", falls.schema()).unwrap();
     let mut world = World::default();
-    world.extend(&falls.id_types, &falls.kinds());
+    falls.extend(&mut world);
     for _ in 0..3 {
         let mut body = String::new();
         for _ in 0..*random.pick(&[0, 5, 150]) {
@@ -38,6 +39,10 @@ fn town(seed: u64, number: u64) -> Town {
             let _ = world.apply(&line, false);
         }
         product.upsert(&body, UpsertOptions::default());
+        if EVENTS {
+            let lines = *random.pick(&[5, 150]);
+            send_events(&product, &mut world, &mut falls, &mut random, lines).unwrap_or_else(|e| panic!("{e}"));
+        }
         if random.percent(40) {
             product.space().store().snapshot(None).unwrap();
         }
@@ -114,8 +119,8 @@ fn of_the_known_each_is_in_a_comparison_or_in_its_opposite() {
             let known = made(PredicateKind::IsNull { operand: operand.clone(), negated: true });
             let unknown = made(PredicateKind::IsNull { operand, negated: false });
             let (here, there) = (ids(space, leaf, day), ids(space, &opposite, day));
-            // A null subquery compares with nobody, both ways.
-            if !leaf.to_string().contains("SELECT") {
+            // A null subquery over profiles compares with nobody, both ways; one over events is a person's unknown.
+            if !leaf.to_string().contains("FROM profiles") {
                 assert_eq!(&here | &there, ids(space, &known, day), "{leaf} | {opposite}");
                 assert_eq!(ids(space, &not(leaf.clone()), day), &there | ids(space, &unknown, day), "NOT ({leaf})");
             }
@@ -156,6 +161,42 @@ fn opposite(leaf: &Predicate) -> Option<(Operand, Predicate)> {
         _ => return None,
     };
     Some((operand.clone(), turned))
+}
+
+#[test]
+fn events_that_exist_are_counted_and_steps_are_events_that_exist() {
+    if !EVENTS {
+        return;
+    }
+    let seed = seed();
+    for number in 0..setting("HEADCOUNT_CASES", CASES).div_ceil(100) {
+        let Town { product, world, mut random } = town(seed, number);
+        let space = product.space();
+        for _ in 0..60 {
+            let day = as_of(&mut random);
+            let of = |text: &str| {
+                let parsed = queryparser::parse_predicate(text, &queryparser::Limits::default());
+                ids(&space, &parsed.unwrap_or_else(|e| panic!("{}", e.render(text))).ast, day)
+            };
+            let steps = Maker { world: &world, random: &mut random }.steps();
+            let [first, second] = [&steps[0], &steps[1]].map(|step| of(&format!("EXISTS {step}")));
+            for (step, exists) in [(&steps[0], &first), (&steps[1], &second)] {
+                let count = step.to_string().replacen("SELECT 1", "SELECT count(*)", 1);
+                assert_eq!(of(&format!("{count} >= 1")), *exists, "{step}");
+                assert_eq!(of(&format!("{count} = 0")), of(&format!("NOT EXISTS {step}")), "{step}");
+                let [low, high, one] = ["min", "max", "count"].map(|function| {
+                    let of = if function == "count" { "count(DISTINCT at)" } else { &format!("{function}(at)") };
+                    step.to_string().replacen("SELECT 1", &format!("SELECT {of}"), 1)
+                });
+                assert_eq!(of(&format!("{low} IS NOT NULL")), *exists, "{step}");
+                assert_eq!(of(&format!("{high} IS NULL")), of(&format!("{one} < 1")), "{step}");
+            }
+            let [any, long, short] = ["", ", INTERVAL '400' DAY", ", INTERVAL '1' DAY"]
+                .map(|limit| of(&format!("followed_by({}, {}{limit})", steps[0], steps[1])));
+            assert!(any.is_subset(&(first & second)), "{} then {}", steps[0], steps[1]);
+            assert!(short.is_subset(&long) && long.is_subset(&any), "{} then {}", steps[0], steps[1]);
+        }
+    }
 }
 
 #[test]

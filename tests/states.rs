@@ -322,3 +322,56 @@ fn snapshots_of_a_day_replace_each_other_and_are_listed() {
     assert_eq!(Value::from(kept), wanted, "as they were; who is erased is counted until the purge");
     assert_eq!(members(&mut client, json!({"state": "2020-11-05", "where": "tier = 'V1'"})), "bdfh");
 }
+
+fn files_with(dir: &std::path::Path, needle: &str) -> Vec<std::path::PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(files_with(&path, needle));
+        } else if std::fs::read(&path).unwrap_or_default().windows(needle.len()).any(|w| w == needle.as_bytes()) {
+            found.push(path);
+        }
+    }
+    found
+}
+
+#[test]
+fn events_are_those_of_the_state_and_go_with_the_erased() {
+    let mut options = EngineOptions { threads: 1, ..EngineOptions::default() };
+    options.store.purge_after = Duration::ZERO;
+    let server = Server::with_engine(tempfile::tempdir().unwrap(), options, |_| {});
+    let mut client = server.client();
+    let schema =
+        json!({"id_types": ["member"], "events": {"purchase": {"properties": {"item": {"type": "category"}}}}});
+    client.put(MAIN, &schema).expect(200);
+    let mut buy = |member: &str, item: &str| {
+        let line = json!({"id": {"member": member}, "event": "purchase", "at": "2020-10-30T10:00:00Z", "item": item});
+        client.post_text(&format!("{MAIN}/events"), &line.to_string()).expect(200);
+    };
+    buy("a", "tea");
+    buy("x", "only-of-x-early");
+    let mut other = server.client();
+    take(&mut other, json!({"name": "early"}));
+    buy("b", "tea");
+    buy("x", "only-of-x-late");
+    take(&mut other, json!({"name": "late"}));
+    buy("c", "tea");
+    let mut check = |state: &str, item: &str, wanted: &str| {
+        let bought = format!("was('{state}', EXISTS (SELECT 1 FROM purchase WHERE item = '{item}'))");
+        assert_eq!(members(&mut other, json!({"where": bought})), wanted, "{bought}");
+    };
+    check("early", "tea", "a");
+    check("late", "tea", "ab");
+    check("late", "only-of-x-early", "x");
+    check("early", "only-of-x-late", "");
+    server.client().delete(&format!("{MAIN}/profiles/member/x")).expect(200);
+    check("late", "only-of-x-early", "");
+    let deadline = std::time::Instant::now() + Duration::from_secs(30);
+    while !files_with(server.dir.path(), "only-of-x").is_empty() && std::time::Instant::now() < deadline {
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    assert_eq!(files_with(server.dir.path(), "only-of-x"), Vec::<std::path::PathBuf>::new());
+    check("early", "tea", "a");
+    check("late", "tea", "ab");
+}

@@ -13,6 +13,7 @@ use std::time::Duration;
 use criterion::Criterion;
 use headcount::engine::{Engine, EngineOptions, MAIN_SPACE, MembersRequest, Question, Space, Where};
 use headcount::generate::{AS_OF, Population};
+use headcount::import::infer::About;
 use headcount::import::load::{StoreTarget, Target};
 use headcount::query::bind::date_of;
 use headcount::query::cell::Cell;
@@ -41,9 +42,7 @@ pub fn label() -> String {
 
 /// The schema of generated people.
 pub fn schema() -> SchemaJson {
-    let mut schema = Population::new(1, 1).schema_json();
-    schema.as_object_mut().and_then(|s| s.remove("events"));
-    serde_json::from_value(schema).expect("the generator's schema")
+    serde_json::from_value(Population::new(1, 1).schema_json()).expect("the generator's schema")
 }
 
 /// The directory of the population, loaded first if need be.
@@ -64,8 +63,9 @@ pub fn load(dir: &Path, people: u32) {
     let population = Population::new(1, people);
     loader.extend_schema(&schema()).expect("a new schema");
     for first in (0..people).step_by(1 << 16) {
-        let frame = population.profiles(first..people.min(first + (1 << 16)));
-        StoreTarget(&mut loader).add(&frame).expect("loading");
+        let range = first..people.min(first + (1 << 16));
+        StoreTarget(&mut loader).add(&population.profiles(range.clone()), About::Profiles).expect("loading");
+        StoreTarget(&mut loader).add(&population.purchases(range), About::Events).expect("loading");
     }
     loader.finish().expect("saving");
 }

@@ -195,6 +195,8 @@ pub enum PredicateKind {
     },
     /// `one_id IN (SELECT one_id FROM profiles [WHERE …] ORDER BY tag [DESC] LIMIT n)`.
     Top(Box<Top>),
+    /// `one_id IN (SELECT one_id FROM profiles [WHERE …])`: of profiles the predicate itself; of events, whose they are.
+    Among(Box<Predicate>),
     /// `in_audience('vip')`.
     InAudience(Name),
     /// `in_snapshot('vip', DATE '2026-11-01')`.
@@ -351,6 +353,30 @@ pub struct Select {
     pub order_by: Vec<OrderBy>,
     /// At most so many rows.
     pub limit: Option<u64>,
+}
+
+impl Select {
+    /// Every aggregate that it speaks of.
+    pub fn aggregates(&self) -> Vec<&Aggregate> {
+        let mut all = Vec::new();
+        let expressions = self.items.iter().map(|i| &i.expression).chain(self.order_by.iter().map(|o| &o.expression));
+        all.extend(expressions.filter_map(|expression| match expression {
+            SelectExpression::Aggregate(aggregate) => Some(aggregate),
+            SelectExpression::Column(_) => None,
+        }));
+        self.having.iter().for_each(|having| having.push_aggregates(&mut all));
+        all
+    }
+}
+
+impl Having {
+    fn push_aggregates<'a>(&'a self, all: &mut Vec<&'a Aggregate>) {
+        match self {
+            Having::And(inner) | Having::Or(inner) => inner.iter().for_each(|having| having.push_aggregates(all)),
+            Having::Not(inner) => inner.push_aggregates(all),
+            Having::Compare { aggregate, .. } => all.push(aggregate),
+        }
+    }
 }
 
 /// One column of the answer.

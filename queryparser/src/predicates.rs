@@ -69,6 +69,7 @@ pub(crate) fn children(predicate: &Predicate) -> Vec<&Predicate> {
         PredicateKind::Exists(filter) => of_filter(filter).collect(),
         PredicateKind::FollowedBy { steps, .. } => steps.iter().flat_map(of_filter).collect(),
         PredicateKind::Top(top) => top.filter.iter().collect(),
+        PredicateKind::Among(inner) => vec![inner],
         PredicateKind::Compare { operand, scalar, .. } => of_operand(operand).chain(of_scalar(scalar)).collect(),
         PredicateKind::Between { operand, low, high, .. } => {
             of_operand(operand).chain(of_scalar(low)).chain(of_scalar(high)).collect()

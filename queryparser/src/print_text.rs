@@ -54,6 +54,10 @@ impl Display for Predicate {
                 write!(f, ")")
             }
             PredicateKind::Top(top) => write!(f, "{top}"),
+            PredicateKind::Among(inner) if inner.kind == PredicateKind::Constant(true) => {
+                write!(f, "one_id IN (SELECT one_id FROM profiles)")
+            }
+            PredicateKind::Among(inner) => write!(f, "one_id IN (SELECT one_id FROM profiles WHERE {inner})"),
             PredicateKind::InAudience(name) => write!(f, "in_audience({})", Quoted(&name.text)),
             PredicateKind::InSnapshot { audience, on } => write!(f, "in_snapshot({}, {on})", Quoted(&audience.text)),
             PredicateKind::Was { state, predicate } => write!(f, "was({state}, {predicate})"),

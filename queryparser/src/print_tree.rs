@@ -74,6 +74,7 @@ fn rule(predicate: &Predicate) -> Value {
         },
         PredicateKind::FollowedBy { steps, within } => followed_by(steps, *within),
         PredicateKind::Top(top) => top_value(top),
+        PredicateKind::Among(inner) => json!({"among": predicate_tree(inner)}),
         PredicateKind::InAudience(name) => json!({"audience": name.text}),
         PredicateKind::InSnapshot { audience, on } => json!({"snapshot": audience.text, "on": day_value(on)}),
         PredicateKind::Was { state, predicate } => json!({"was": day_value(state), "rule": predicate_tree(predicate)}),

@@ -91,6 +91,7 @@ impl Placed for Predicate {
                 top.by.clear_spans();
                 top.filter.clear_spans();
             }
+            PredicateKind::Among(inner) => inner.clear_spans(),
             PredicateKind::InSnapshot { audience, on } => {
                 audience.clear_spans();
                 on.clear_spans();

@@ -44,7 +44,7 @@ const PASSED_OVER: [&str; 12] = [
 ];
 
 /// Keys that tell the kinds of rules apart, each with the others that go with it. The first that is there decides.
-const KINDS: [(&str, &[&str]); 9] = [
+const KINDS: [(&str, &[&str]); 10] = [
     ("rules", &["combinator", "not"]),
     ("audience", &[]),
     ("snapshot", &["on"]),
@@ -52,6 +52,7 @@ const KINDS: [(&str, &[&str]); 9] = [
     ("was", &["rule"]),
     ("followed_by", &["within"]),
     ("top", &[]),
+    ("among", &[]),
     ("bucket", &["operator", "value", "escape"]),
     ("field", &["operator", "value", "match", "aggregate", "where", "part", "escape"]),
 ];

@@ -106,6 +106,7 @@ fn rules_of_our_own() {
         "one_id IN (SELECT one_id FROM profiles WHERE vip ORDER BY spend DESC LIMIT 100000)",
         json!({"top": {"by": "spend", "order": "desc", "n": 100_000, "where": rule("vip", "=", json!(true))}}),
     );
+    check("one_id IN (SELECT one_id FROM profiles WHERE vip)", json!({"among": rule("vip", "=", json!(true))}));
     check(
         "spend >= (SELECT quantile(spend, 0.8) FROM profiles)",
         rule("spend", ">=", json!({"quantile": 0.8, "of": "spend"})),

@@ -216,7 +216,7 @@ fn our_outline(predicate: &Predicate) -> Outline {
         PredicateKind::Like { fold_case: true, .. } => Outline::Leaf("ilike"),
         PredicateKind::IsNull { .. } => Outline::Leaf("is null"),
         PredicateKind::Exists(_) => Outline::Leaf("exists"),
-        PredicateKind::Top(_) => Outline::Leaf("in subquery"),
+        PredicateKind::Top(_) | PredicateKind::Among(_) => Outline::Leaf("in subquery"),
         _ => Outline::Leaf("function"),
     }
 }

@@ -14,6 +14,7 @@ use super::show::{grouped, progress_bar, table};
 use super::{Failure, Outcome};
 use crate::engine::{DistributionRequest, Engine, EngineOptions, MAIN_SPACE, Question, Where};
 use crate::generate::{AS_OF, Population};
+use crate::import::infer::About;
 use crate::import::load::{StoreTarget, Target};
 use crate::query::bind::date_of;
 
@@ -30,6 +31,14 @@ const QUESTIONS: &[(&str, &str)] = &[
     ("Everyone not known to be in Beijing", "NOT city = 'Beijing'"),
     ("Birthday in the next seven days", "month_day(birthday) BETWEEN '11-01' AND '11-07'"),
     ("The top 20 % by spend", "spend >= (SELECT quantile(spend, 0.8) FROM profiles)"),
+    (
+        "Bought at least twice in the 30 days before 1 November",
+        "(SELECT count(*) FROM purchase WHERE day >= CURRENT_DATE - INTERVAL '30' DAY AND day < CURRENT_DATE) >= 2",
+    ),
+    (
+        "Bought bakery, then fruit within 14 days",
+        "followed_by((SELECT 1 FROM purchase WHERE category = 'bakery'), (SELECT 1 FROM purchase WHERE category = 'fruit'), INTERVAL '14' DAY)",
+    ),
     (
         "The 1,000 lapsed customers with the highest spend",
         "one_id IN (SELECT one_id FROM profiles WHERE lifecycle IN ('churned', 'lapsed') ORDER BY spend DESC LIMIT 1000)",
@@ -78,22 +87,25 @@ fn load_unless_there(data: &Path, profiles: u32) -> Result<(), Failure> {
     }
     let start = Instant::now();
     let population = Population::new(1, profiles);
-    let mut schema = population.schema_json();
-    if let Some(object) = schema.as_object_mut() {
-        object.remove("events");
-    }
-    loader.extend_schema(&serde_json::from_value::<SchemaJson>(schema)?)?;
+    loader.extend_schema(&serde_json::from_value::<SchemaJson>(population.schema_json())?)?;
     let bar = progress_bar(profiles.into(), "people");
     let mut first = 0;
     while first < profiles {
         let end = profiles.min(first.saturating_add(FRAME_PEOPLE));
-        StoreTarget(&mut loader).add(&population.profiles(first..end))?;
+        StoreTarget(&mut loader).add(&population.profiles(first..end), About::Profiles)?;
+        StoreTarget(&mut loader).add(&population.purchases(first..end), About::Events)?;
         bar.set_position(end.into());
         first = end;
     }
-    loader.finish()?;
+    let finished = loader.finish()?;
     bar.finish_and_clear();
-    println!("{} people generated and loaded in {:.1} s", grouped(profiles.into()), start.elapsed().as_secs_f64());
+    let events = finished.schema().event("purchase").map(|(id, _)| finished.event(id).row_count());
+    println!(
+        "{} people and {} purchases generated and loaded in {:.1} s",
+        grouped(profiles.into()),
+        grouped(events.transpose()?.unwrap_or(0)),
+        start.elapsed().as_secs_f64()
+    );
     Ok(())
 }
 
@@ -115,7 +127,7 @@ fn ask(engine: &Engine) -> Result<(), Failure> {
         );
     }
     let request = DistributionRequest { tags: vec!["city".into()], top: Some(5), ..DistributionRequest::default() };
-    let asked = question(QUESTIONS[5].1);
+    let asked = question(QUESTIONS[QUESTIONS.len() - 1].1);
     space.distribution(&asked, &request)?;
     let answer = space.distribution(&asked, &request)?;
     println!("\nWhere do those 1,000 live, against everyone? ({:.2} ms)", answer.took_us as f64 / 1e3);

@@ -11,14 +11,16 @@ use queryparser::{Parsed, nearest};
 use serde::{Deserialize, Serialize};
 use storage::View;
 
+use super::behaviour::named_event;
 use super::{Result, Space};
-use crate::query::bind::{Warning, request_fault};
+use crate::query::bind::{Warning, day_number, request_fault};
 use crate::query::cell::Cell;
 use crate::query::count::{CountAnswer, breakdown, count_answer};
 use crate::query::crosstab::{Crosstab, crosstab};
 use crate::query::distribution::{Bins, Distribution, Order, Request as TagRequest, Sides, distribution};
 use crate::query::explain::{Step, explain};
 use crate::query::groups::Axis;
+use crate::query::penetration::of_property;
 use crate::query::people::{Listing, Portrait, list, portrait};
 use crate::query::select::{Table, ordering, select};
 use crate::query::{self, Binder, Budget, Column, Context, Node};
@@ -91,6 +93,8 @@ pub struct DistributionRequest {
     pub order: Order,
     /// For numbers and dates.
     pub bins: Option<Bins>,
+    /// First and last day of the events whose properties are asked for.
+    pub window: Option<(Date, Date)>,
 }
 
 /// Distributions by tag.
@@ -152,7 +156,7 @@ pub(super) struct Asked<'a> {
     pub(super) ctx: &'a Context<'a>,
     pub(super) audience: &'a Node,
     base: &'a Node,
-    predicate: Option<&'a Parsed<Predicate>>,
+    pub(super) predicate: Option<&'a Parsed<Predicate>>,
     pub(super) warnings: Vec<Warning>,
 }
 
@@ -187,8 +191,16 @@ impl Space {
             let sides = Sides::new(asked.ctx, asked.audience, asked.base)?;
             let mut tags = Vec::with_capacity(request.tags.len());
             for (at, name) in request.tags.iter().enumerate() {
-                let Axis { tag, .. } = named_tag(asked.ctx.view, name, &format!("/tags/{at}"))?;
                 let top = request.top.unwrap_or(TOP_DEFAULT);
+                let pointer = format!("/tags/{at}");
+                if let Some((event, property)) = name.split_once('.') {
+                    let event = named_event(asked.ctx.view, event, &pointer)?;
+                    let days = request.window.map(|(from, to)| (day_number(from), day_number(to)));
+                    let part = of_property(asked.ctx, &sides, event, property, days, top, request.order);
+                    tags.push((name.clone(), part.map_err(|error| at_field(error, &pointer))?));
+                    continue;
+                }
+                let Axis { tag, .. } = named_tag(asked.ctx.view, name, &pointer)?;
                 let wanted = TagRequest { tag, top, order: request.order, bins: request.bins.as_ref() };
                 tags.push((name.clone(), distribution(asked.ctx, &sides, &wanted)?));
             }
@@ -369,6 +381,14 @@ pub(super) fn parse(asked: &Where, ctx: &Context<'_>) -> Result<Parsed<Predicate
         Where::Tree(tree) => queryparser::parse_tree(tree, &ctx.limits.parse),
     };
     Ok(parsed.map_err(query::Error::from)?)
+}
+
+/// A fault of a name or condition that is a field of the request, at that field.
+pub(super) fn at_field(error: query::Error, pointer: &str) -> query::Error {
+    match error {
+        query::Error::Question(fault) => request_fault(fault.code, pointer, fault.message, fault.hint),
+        other => other,
+    }
 }
 
 pub(super) fn plan_of(

@@ -17,6 +17,7 @@ use storage::{
     Upserts,
 };
 
+use super::events::EventLines;
 use super::{Error, Result, Space};
 use crate::import::numbers::{NumberMisfit, parse_decimal};
 use crate::import::texts::Texts;
@@ -53,10 +54,17 @@ pub struct UpsertAnswer {
     pub accepted: u32,
     /// Profiles that are new.
     pub created: u32,
+    /// Events among the accepted whose key had been seen before: they change nothing.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub duplicates: u32,
     /// Lines that do not, ascending.
     pub rejected: Vec<LineRejected>,
     /// Data version that holds the batch.
     pub data_version: u64,
+}
+
+fn is_zero(count: &u32) -> bool {
+    *count == 0
 }
 
 /// A line that does not count.
@@ -73,8 +81,18 @@ pub struct LineRejected {
 /// A parsed batch, and what is needed to speak of its lines.
 pub(crate) struct Batch {
     pub(crate) upserts: Upserts,
-    lines: Vec<u64>,
-    rejected: Vec<LineRejected>,
+    pub(super) lines: Vec<u64>,
+    pub(super) rejected: Vec<LineRejected>,
+}
+
+/// What reads lines into a batch.
+pub(super) trait Building {
+    /// Adds a line under its number.
+    fn add(&mut self, line: &[u8], number: u64);
+    /// Lines so far.
+    fn len(&self) -> usize;
+    /// The batch.
+    fn finish(self) -> Batch;
 }
 
 impl Batch {
@@ -90,6 +108,7 @@ impl Batch {
         UpsertAnswer {
             accepted: outcome.accepted,
             created: outcome.created,
+            duplicates: outcome.duplicates,
             rejected,
             data_version: outcome.data_version,
         }
@@ -107,8 +126,20 @@ impl Space {
         options: UpsertOptions,
         done: impl FnOnce(Result<UpsertAnswer>) + Send + 'static,
     ) -> Result<()> {
-        let lines = body.split(|b| *b == b'\n').zip(1u64..).filter(|(line, _)| !line.trim_ascii().is_empty());
-        self.upsert(lines, options, done)
+        self.upsert(ProfileLines::new(self.store.view().schema()), lines_of(body), options, done)
+    }
+
+    /// Takes a batch of NDJSON events, and calls `done` once it is durable and visible.
+    ///
+    /// # Errors
+    /// As [`Space::upsert_lines`].
+    pub fn event_lines(
+        &self,
+        body: &[u8],
+        options: UpsertOptions,
+        done: impl FnOnce(Result<UpsertAnswer>) + Send + 'static,
+    ) -> Result<()> {
+        self.upsert(EventLines::new(self.store.view().schema()), lines_of(body), options, done)
     }
 
     /// Takes a batch in the form `{"profiles": […]}`; the places in the list count as lines.
@@ -134,17 +165,18 @@ impl Space {
         let mut reader = serde_json::Deserializer::from_str(list.get());
         let profiles = FirstOf(self.shared.upserts.lines_max + 1).deserialize(&mut reader);
         let profiles = profiles.map_err(|e| bad(e.to_string()))?;
-        self.upsert(profiles.iter().map(|raw| raw.get().as_bytes()).zip(1u64..), options, done)
+        let lines = profiles.iter().map(|raw| raw.get().as_bytes()).zip(1u64..);
+        self.upsert(ProfileLines::new(self.store.view().schema()), lines, options, done)
     }
 
     fn upsert<'b>(
         &self,
+        building: impl Building,
         lines: impl Iterator<Item = (&'b [u8], u64)>,
         options: UpsertOptions,
         done: impl FnOnce(Result<UpsertAnswer>) + Send + 'static,
     ) -> Result<()> {
-        let view = self.store.view();
-        let mut batch = parse_lines(view.schema(), lines, &self.shared.upserts)?;
+        let mut batch = parse_lines(building, lines, &self.shared.upserts)?;
         batch.upserts.atomic = options.atomic;
         batch.upserts.unknown = options.unknown;
         let upserts = std::mem::take(&mut batch.upserts);
@@ -156,14 +188,13 @@ impl Space {
 }
 
 /// Parses lines into a batch.
-pub(crate) fn parse_lines<'b>(
-    schema: &Schema,
+fn parse_lines<'b>(
+    mut building: impl Building,
     lines: impl Iterator<Item = (&'b [u8], u64)>,
     limits: &UpsertLimits,
 ) -> Result<Batch> {
-    let mut building = Building::new(schema);
     for (line, number) in lines {
-        if building.lines.len() == limits.lines_max {
+        if building.len() == limits.lines_max {
             return Err(Error::Request {
                 code: "too_many_lines",
                 message: format!("a batch has at most {} lines", limits.lines_max),
@@ -175,8 +206,13 @@ pub(crate) fn parse_lines<'b>(
     Ok(building.finish())
 }
 
+/// The lines of a body that hold anything, with their numbers.
+fn lines_of(body: &[u8]) -> impl Iterator<Item = (&[u8], u64)> {
+    body.split(|b| *b == b'\n').zip(1u64..).filter(|(line, _)| !line.trim_ascii().is_empty())
+}
+
 /// What is wrong with a line: code and message.
-type Fault = (&'static str, String);
+pub(super) type Fault = (&'static str, String);
 
 /// The members of a JSON object in their order, values not yet read.
 pub(crate) struct Pairs<'a>(pub(crate) Vec<(Cow<'a, str>, &'a RawValue)>);
@@ -238,9 +274,9 @@ impl<'de> Visitor<'de> for FirstOf {
 
 /// A text that is borrowed wherever it has no escapes.
 #[derive(Deserialize)]
-struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+pub(super) struct Text<'a>(#[serde(borrow)] pub(super) Cow<'a, str>);
 
-enum Change<'a> {
+pub(super) enum Change<'a> {
     Unset,
     Text(Cow<'a, str>),
     Number(i64),
@@ -252,7 +288,8 @@ struct Row<'a> {
     changes: Vec<(TagId, Change<'a>)>,
 }
 
-struct Building<'s> {
+/// Lines of profiles.
+struct ProfileLines<'s> {
     schema: &'s Schema,
     names: HashMap<&'s str, TagId>,
     ids: Vec<IdColumn>,
@@ -270,32 +307,16 @@ struct TagBuilder {
     set_codes: Vec<u32>,
 }
 
-impl<'s> Building<'s> {
-    fn new(schema: &'s Schema) -> Building<'s> {
-        let column = |id_type| IdColumn { id_type: IdTypeId(id_type), offsets: vec![0], bytes: Vec::new() };
-        Building {
+impl<'s> ProfileLines<'s> {
+    fn new(schema: &'s Schema) -> ProfileLines<'s> {
+        ProfileLines {
             schema,
             names: schema.tags.iter().zip(0..).map(|(tag, at)| (tag.name.as_str(), TagId(at))).collect(),
-            ids: (0..schema.id_types.len() as u32).map(column).collect(),
+            ids: id_columns(schema),
             tags: schema.tags.iter().map(|_| None).collect(),
             lines: Vec::new(),
             refused: Vec::new(),
             rejected: Vec::new(),
-        }
-    }
-
-    fn add(&mut self, line: &[u8], number: u64) {
-        let row = self.lines.len() as u32;
-        self.lines.push(number);
-        match self.read(line) {
-            Ok(parsed) => self.put(row, parsed),
-            Err((code, message)) => {
-                self.refused.push(row);
-                self.rejected.push(LineRejected { line: number, code, message });
-            }
-        }
-        for column in &mut self.ids {
-            column.offsets.push(column.bytes.len() as u32);
         }
     }
 
@@ -308,7 +329,7 @@ impl<'s> Building<'s> {
             let near = queryparser::nearest(key, PARTS).map_or(String::new(), |n| format!("; did you mean `{n}`?"));
             return Err(("unknown_key", format!("a line has id, set, add, remove and unset, no `{key}`{near}")));
         }
-        let mut row = Row { ids: self.read_ids(part("id"))?, changes: Vec::new() };
+        let mut row = Row { ids: read_ids(self.schema, part("id"))?, changes: Vec::new() };
         if let Some(raw) = part("unset") {
             let names: Vec<Text<'a>> = read(raw, "`unset` is a list of tags")?;
             for Text(name) in names {
@@ -324,31 +345,10 @@ impl<'s> Building<'s> {
                     let message = format!("`{part_name}` is for sets; `{name}` is a {}", tag_type.name());
                     return Err(("wrong_type", message));
                 }
-                row.changes.push((tag, self.read_value(&name, tag_type, op, value)?));
+                row.changes.push((tag, read_value(&name, tag_type, op, value)?));
             }
         }
         Ok(row)
-    }
-
-    fn read_ids<'a>(&self, raw: Option<&'a RawValue>) -> Result<Vec<(IdTypeId, Cow<'a, str>)>, Fault> {
-        let Some(raw) = raw else { return Err(("no_identity", "a line names at least one identity in `id`".into())) };
-        let Pairs(pairs) = read(raw, "`id` is an object of identities")?;
-        let mut ids = Vec::with_capacity(pairs.len());
-        for (name, value) in pairs {
-            let Some(id_type) = self.schema.id_type(&name) else {
-                let near = queryparser::nearest(&name, self.schema.id_types.iter().map(String::as_str));
-                let near = near.map_or(String::new(), |n| format!("; did you mean `{n}`?"));
-                return Err(("unknown_id_type", format!("there is no id type `{name}`{near}")));
-            };
-            let id = match serde_json::from_str::<Text<'a>>(value.get()) {
-                Ok(Text(text)) if !text.is_empty() => text,
-                // Whole numbers are identities as they are written.
-                Err(_) if value.get().bytes().all(|b| b.is_ascii_digit()) => Cow::Borrowed(value.get()),
-                _ => return Err(("bad_identity", format!("`{name}` is a text that is not empty"))),
-            };
-            ids.push((id_type, id));
-        }
-        Ok(ids)
     }
 
     fn tag(&self, name: &str) -> Result<(TagId, TagType), Fault> {
@@ -358,50 +358,6 @@ impl<'s> Building<'s> {
         let near = queryparser::nearest(name, self.schema.tags.iter().map(|t| t.name.as_str()));
         let near = near.map_or(String::new(), |n| format!("; did you mean `{n}`?"));
         Err(("unknown_tag", format!("there is no tag `{name}`{near}")))
-    }
-
-    fn read_value<'a>(&self, name: &str, tag_type: TagType, op: SetOp, raw: &'a RawValue) -> Result<Change<'a>, Fault> {
-        if raw.get() == "null" && op == SetOp::Replace {
-            return Ok(Change::Unset);
-        }
-        match tag_type {
-            TagType::Flag => match raw.get() {
-                "true" => Ok(Change::Number(1)),
-                "false" => Ok(Change::Number(0)),
-                other => Err(misfit(name, "true or false", other)),
-            },
-            TagType::Category => match serde_json::from_str::<Text<'a>>(raw.get()) {
-                Ok(Text(text)) => Ok(Change::Text(checked(name, text)?)),
-                Err(_) => Err(misfit(name, "a text", raw.get())),
-            },
-            TagType::Set => match serde_json::from_str::<Vec<Text<'a>>>(raw.get()) {
-                Ok(texts) => {
-                    let texts =
-                        texts.into_iter().map(|Text(text)| checked(name, text)).collect::<Result<Vec<_>, _>>()?;
-                    Ok(Change::Set(op, texts))
-                }
-                Err(_) => Err(misfit(name, "a list of texts", raw.get())),
-            },
-            TagType::Number { scale } => match parse_decimal(raw.get().as_bytes(), scale) {
-                Ok(value) if (-NUMBER_MAX..=NUMBER_MAX).contains(&value) => Ok(Change::Number(value)),
-                Ok(_) => Err(("bad_number", format!("`{name}` is beyond ±2^62 of its smallest unit"))),
-                Err(NumberMisfit::NotNumber) => Err(misfit(name, "a number", raw.get())),
-                Err(NumberMisfit::TooPrecise) => {
-                    let message = format!("`{name}` has {scale} digits after the point; {} has more", raw.get());
-                    Err(("bad_number", message))
-                }
-                Err(NumberMisfit::TooLarge) => {
-                    Err(("bad_number", format!("`{name}` is beyond ±2^62 of its smallest unit")))
-                }
-            },
-            TagType::Date => match serde_json::from_str::<Text<'a>>(raw.get()) {
-                Ok(Text(text)) => match queryparser::parse_date(&text) {
-                    Ok(date) => Ok(Change::Number(day_number(date))),
-                    Err(reason) => Err(("bad_date", format!("`{name}`: {reason}"))),
-                },
-                Err(_) => Err(misfit(name, "a date like \"2026-11-01\"", raw.get())),
-            },
-        }
     }
 
     fn put(&mut self, row: u32, parsed: Row<'_>) {
@@ -431,6 +387,27 @@ impl<'s> Building<'s> {
                 }
             }
         }
+    }
+}
+
+impl Building for ProfileLines<'_> {
+    fn add(&mut self, line: &[u8], number: u64) {
+        let row = self.lines.len() as u32;
+        self.lines.push(number);
+        match self.read(line) {
+            Ok(parsed) => self.put(row, parsed),
+            Err((code, message)) => {
+                self.refused.push(row);
+                self.rejected.push(LineRejected { line: number, code, message });
+            }
+        }
+        for column in &mut self.ids {
+            column.offsets.push(column.bytes.len() as u32);
+        }
+    }
+
+    fn len(&self) -> usize {
+        self.lines.len()
     }
 
     fn finish(self) -> Batch {
@@ -469,7 +446,79 @@ impl TagBuilder {
     }
 }
 
-fn read<'a, T: Deserialize<'a>>(raw: &'a RawValue, expected: &str) -> Result<T, Fault> {
+/// An empty column of each id type.
+pub(super) fn id_columns(schema: &Schema) -> Vec<IdColumn> {
+    let column = |id_type| IdColumn { id_type: IdTypeId(id_type), offsets: vec![0], bytes: Vec::new() };
+    (0..schema.id_types.len() as u32).map(column).collect()
+}
+
+/// The identities that a line names.
+pub(super) fn read_ids<'a>(schema: &Schema, raw: Option<&'a RawValue>) -> Result<Vec<(IdTypeId, Cow<'a, str>)>, Fault> {
+    let Some(raw) = raw else { return Err(("no_identity", "a line names at least one identity in `id`".into())) };
+    let Pairs(pairs) = read(raw, "`id` is an object of identities")?;
+    let mut ids = Vec::with_capacity(pairs.len());
+    for (name, value) in pairs {
+        let Some(id_type) = schema.id_type(&name) else {
+            let near = queryparser::nearest(&name, schema.id_types.iter().map(String::as_str));
+            let near = near.map_or(String::new(), |n| format!("; did you mean `{n}`?"));
+            return Err(("unknown_id_type", format!("there is no id type `{name}`{near}")));
+        };
+        let id = match serde_json::from_str::<Text<'a>>(value.get()) {
+            Ok(Text(text)) if !text.is_empty() => text,
+            // Whole numbers are identities as they are written.
+            Err(_) if value.get().bytes().all(|b| b.is_ascii_digit()) => Cow::Borrowed(value.get()),
+            _ => return Err(("bad_identity", format!("`{name}` is a text that is not empty"))),
+        };
+        ids.push((id_type, id));
+    }
+    Ok(ids)
+}
+
+/// A value of a tag or property.
+pub(super) fn read_value<'a>(name: &str, tag_type: TagType, op: SetOp, raw: &'a RawValue) -> Result<Change<'a>, Fault> {
+    if raw.get() == "null" && op == SetOp::Replace {
+        return Ok(Change::Unset);
+    }
+    match tag_type {
+        TagType::Flag => match raw.get() {
+            "true" => Ok(Change::Number(1)),
+            "false" => Ok(Change::Number(0)),
+            other => Err(misfit(name, "true or false", other)),
+        },
+        TagType::Category => match serde_json::from_str::<Text<'a>>(raw.get()) {
+            Ok(Text(text)) => Ok(Change::Text(checked(name, text)?)),
+            Err(_) => Err(misfit(name, "a text", raw.get())),
+        },
+        TagType::Set => match serde_json::from_str::<Vec<Text<'a>>>(raw.get()) {
+            Ok(texts) => {
+                let texts = texts.into_iter().map(|Text(text)| checked(name, text)).collect::<Result<Vec<_>, _>>()?;
+                Ok(Change::Set(op, texts))
+            }
+            Err(_) => Err(misfit(name, "a list of texts", raw.get())),
+        },
+        TagType::Number { scale } => match parse_decimal(raw.get().as_bytes(), scale) {
+            Ok(value) if (-NUMBER_MAX..=NUMBER_MAX).contains(&value) => Ok(Change::Number(value)),
+            Ok(_) => Err(("bad_number", format!("`{name}` is beyond ±2^62 of its smallest unit"))),
+            Err(NumberMisfit::NotNumber) => Err(misfit(name, "a number", raw.get())),
+            Err(NumberMisfit::TooPrecise) => {
+                let message = format!("`{name}` has {scale} digits after the point; {} has more", raw.get());
+                Err(("bad_number", message))
+            }
+            Err(NumberMisfit::TooLarge) => {
+                Err(("bad_number", format!("`{name}` is beyond ±2^62 of its smallest unit")))
+            }
+        },
+        TagType::Date => match serde_json::from_str::<Text<'a>>(raw.get()) {
+            Ok(Text(text)) => match queryparser::parse_date(&text) {
+                Ok(date) => Ok(Change::Number(day_number(date))),
+                Err(reason) => Err(("bad_date", format!("`{name}`: {reason}"))),
+            },
+            Err(_) => Err(misfit(name, "a date like \"2026-11-01\"", raw.get())),
+        },
+    }
+}
+
+pub(super) fn read<'a, T: Deserialize<'a>>(raw: &'a RawValue, expected: &str) -> Result<T, Fault> {
     serde_json::from_str(raw.get()).map_err(|e| ("bad_json", format!("{expected}: {e}")))
 }
 
@@ -481,7 +530,7 @@ fn checked<'a>(name: &str, text: Cow<'a, str>) -> Result<Cow<'a, str>, Fault> {
     Ok(text)
 }
 
-fn misfit(name: &str, expected: &str, found: &str) -> Fault {
+pub(super) fn misfit(name: &str, expected: &str, found: &str) -> Fault {
     let shown: String = found.chars().take(40).collect();
     ("wrong_type", format!("`{name}` is {expected}, not {shown}"))
 }

@@ -23,7 +23,7 @@ mod write_ndjson;
 mod write_parquet;
 
 mod fill;
-mod moments;
+pub(crate) mod moments;
 pub(crate) mod numbers;
 pub(crate) mod texts;
 

@@ -6,13 +6,14 @@
 //! the empty set and a warning; a name that does not exist is an error with its place and the nearest name.
 
 mod earlier;
+pub(crate) mod events;
 mod literals;
 
 use base64::Engine;
 use jiff::ToSpan;
 use jiff::civil::Date;
 use queryparser::ast::{
-    CompareOp, Decimal, EventFilter, Literal, LiteralValue, Name, Operand, Predicate, PredicateKind, Scalar, Span,
+    CompareOp, Decimal, Literal, LiteralValue, Name, Operand, Predicate, PredicateKind, Scalar, Span,
 };
 use queryparser::{At, Source, nearest};
 use storage::field::{FALSE, FieldId, TRUE};
@@ -143,7 +144,7 @@ impl<'a> Binder<'a> {
                 self.like(operand, *negated, *fold_case, pattern, *escape)
             }
             PredicateKind::IsNull { operand, negated } => {
-                let known = self.known(operand, predicate.span)?;
+                let known = self.known(operand)?;
                 Ok(if *negated { known } else { Node::not(known) })
             }
             PredicateKind::HasAll { tag, list } => {
@@ -158,8 +159,8 @@ impl<'a> Binder<'a> {
                 let tag = self.set_tag(tag, "has_none")?;
                 Ok(Node::not(self.any_value(tag, true, list)?))
             }
-            PredicateKind::Exists(filter) => Err(self.no_event(filter)),
-            PredicateKind::FollowedBy { steps, .. } => Err(self.no_event(&steps[0])),
+            PredicateKind::Exists(filter) => self.exists(filter),
+            PredicateKind::FollowedBy { steps, within } => self.in_order(steps, *within),
             PredicateKind::Top(top) => {
                 let (tag, _) = self.measure(&top.by, "ORDER BY")?;
                 let among = match &top.filter {
@@ -168,19 +169,13 @@ impl<'a> Binder<'a> {
                 };
                 Ok(Node::ids(totals::top(self.ctx, &among, tag, top.descending, top.n)?))
             }
+            PredicateKind::Among(inner) => self.predicate(inner),
             PredicateKind::InAudience(name) | PredicateKind::InSnapshot { audience: name, .. } => {
                 Err(self.fault("unknown_audience", name.span, format!("there is no audience `{}`", name.text), None))
             }
             PredicateKind::Was { state, predicate } => self.was(state, predicate),
             PredicateKind::InBitmap(literal) => self.in_bitmap(literal),
         }
-    }
-
-    fn no_event(&self, filter: &EventFilter) -> super::Error {
-        let message = format!("there is no event `{}`", filter.event.text);
-        let hint = (nearest(&filter.event.text, ["profiles"]).is_some())
-            .then(|| "`profiles` is everyone; ask for their tags without a subquery".to_string());
-        self.fault("unknown_event", filter.event.span, message, hint)
     }
 
     fn flag(&self, name: &Name) -> Result<Node> {
@@ -204,7 +199,7 @@ impl<'a> Binder<'a> {
         }
     }
 
-    fn known(&self, operand: &Operand, span: Span) -> Result<Node> {
+    fn known(&mut self, operand: &Operand) -> Result<Node> {
         match operand {
             Operand::Name(name) | Operand::MonthDay(name) => match self.column(name)? {
                 Column::OneId => Ok(Node::Everyone),
@@ -212,19 +207,16 @@ impl<'a> Binder<'a> {
                 Column::Tag(tag, _) => Node::known(self.view(), FieldId::Tag(tag)),
             },
             Operand::Bucket { .. } => Ok(Node::Everyone),
-            Operand::EventAggregate(aggregate) => {
-                let _ = span;
-                Err(self.no_event(&aggregate.filter))
-            }
+            Operand::EventAggregate(aggregate) => self.known_aggregate(aggregate),
         }
     }
 
     /// The positive form, or what of the known is not in it.
-    fn signed(&self, operand: &Operand, negated: bool, positive: Node, span: Span) -> Result<Node> {
+    fn signed(&mut self, operand: &Operand, negated: bool, positive: Node) -> Result<Node> {
         if !negated {
             return Ok(positive);
         }
-        Ok(Node::and(vec![self.known(operand, span)?, Node::not(positive)]))
+        Ok(Node::and(vec![self.known(operand)?, Node::not(positive)]))
     }
 
     fn compare(&mut self, operand: &Operand, op: CompareOp, scalar: &Scalar, span: Span) -> Result<Node> {
@@ -241,22 +233,15 @@ impl<'a> Binder<'a> {
             Operand::MonthDay(name) => {
                 let tag = self.date_tag(name, "month_day")?;
                 let day = self.month_day(self.literal(scalar)?)?;
-                let range = match op {
-                    CompareOp::Equal | CompareOp::NotEqual => (day, day),
-                    CompareOp::Less => (0, day - 1),
-                    CompareOp::LessOrEqual => (0, day),
-                    CompareOp::Greater => (day + 1, u16::MAX),
-                    CompareOp::GreaterOrEqual => (day, u16::MAX),
-                };
-                self.month_days(tag, &[range])?
+                self.month_days(tag, &[month_day_range(op, day)])?
             }
             Operand::Bucket { salt, of, .. } => {
                 let number = self.number(self.literal(scalar)?, "a bucket")?;
                 self.bucket(salt, *of, number.range(op, 0))?
             }
-            Operand::EventAggregate(aggregate) => return Err(self.no_event(&aggregate.filter)),
+            Operand::EventAggregate(aggregate) => self.compare_aggregate(aggregate, op, scalar)?,
         };
-        self.signed(operand, negated, positive, span)
+        self.signed(operand, negated, positive)
     }
 
     /// Flags, categories, sets and identities, and the OneID itself.
@@ -330,9 +315,9 @@ impl<'a> Binder<'a> {
                 let high = self.number(self.literal(high)?, "a bucket")?.range(CompareOp::LessOrEqual, 0);
                 self.bucket(salt, *of, Range { low: low.low, high: high.high })?
             }
-            Operand::EventAggregate(aggregate) => return Err(self.no_event(&aggregate.filter)),
+            Operand::EventAggregate(aggregate) => self.between_aggregate(aggregate, negated, low, high)?,
         };
-        self.signed(operand, negated, positive, Span::default())
+        self.signed(operand, negated, positive)
     }
 
     fn in_list(&mut self, operand: &Operand, negated: bool, list: &[Literal]) -> Result<Node> {
@@ -385,9 +370,9 @@ impl<'a> Binder<'a> {
                 }
                 Node::or(nodes)
             }
-            Operand::EventAggregate(aggregate) => return Err(self.no_event(&aggregate.filter)),
+            Operand::EventAggregate(aggregate) => self.aggregate_in(aggregate, list)?,
         };
-        self.signed(operand, negated, positive, Span::default())
+        self.signed(operand, negated, positive)
     }
 
     fn like(
@@ -403,7 +388,10 @@ impl<'a> Binder<'a> {
         };
         let name = match operand {
             Operand::Name(name) => name,
-            Operand::EventAggregate(aggregate) => return Err(self.no_event(&aggregate.filter)),
+            Operand::EventAggregate(aggregate) => {
+                let positive = self.aggregate_like(aggregate, fold_case, pattern, escape)?;
+                return self.signed(operand, negated, positive);
+            }
             Operand::MonthDay(_) | Operand::Bucket { .. } => {
                 return Err(self.fault("wrong_type", pattern.span, "LIKE looks at texts".into(), None));
             }
@@ -422,7 +410,7 @@ impl<'a> Binder<'a> {
                 return Err(self.fault("wrong_type", name.span, message, None));
             }
         };
-        self.signed(operand, negated, positive, Span::default())
+        self.signed(operand, negated, positive)
     }
 
     /// Everyone with any of some values of a category or set.
@@ -552,6 +540,22 @@ impl<'a> Binder<'a> {
             }
         }
     }
+}
+
+/// Months and days on one side of one.
+fn month_day_range(op: CompareOp, day: u16) -> (u16, u16) {
+    match op {
+        CompareOp::Equal | CompareOp::NotEqual => (day, day),
+        CompareOp::Less => (0, day - 1),
+        CompareOp::LessOrEqual => (0, day),
+        CompareOp::Greater => (day + 1, u16::MAX),
+        CompareOp::GreaterOrEqual => (day, u16::MAX),
+    }
+}
+
+/// Months and days from one to another, over the year's end where they must.
+fn month_day_ranges(low: u16, high: u16) -> Vec<(u16, u16)> {
+    if low <= high { vec![(low, high)] } else { vec![(low, u16::MAX), (0, high)] }
 }
 
 /// A quantile's q as whole numbers.

@@ -119,8 +119,8 @@ pub struct Request<'a> {
 
 /// An audience and its base with their sizes, counted once for all tags.
 pub struct Sides {
-    audience: Node,
-    base: Node,
+    pub(crate) audience: Node,
+    pub(crate) base: Node,
     audience_count: u64,
     base_count: u64,
 }
@@ -146,7 +146,7 @@ impl Sides {
         self.base_count
     }
 
-    fn share(&self, value: Cell<'static>, bin: Option<BinBounds>, counts: (u64, u64)) -> ValueShare {
+    pub(crate) fn share(&self, value: Cell<'static>, bin: Option<BinBounds>, counts: (u64, u64)) -> ValueShare {
         let (share, base_share) = (ratio(counts.0, self.audience_count), ratio(counts.1, self.base_count));
         let index = share.zip(base_share).filter(|(_, base)| *base > 0.0).map(|(share, base)| 100.0 * share / base);
         ValueShare { value, bin, count: counts.0, share, base_count: counts.1, base_share, index }
@@ -191,7 +191,7 @@ fn of_values(ctx: &Context<'_>, sides: &Sides, request: &Request<'_>) -> Result<
     })
 }
 
-fn sort(values: &mut [(u32, ValueShare)], order: Order) {
+pub(crate) fn sort(values: &mut [(u32, ValueShare)], order: Order) {
     values.sort_by(|(_, a), (_, b)| {
         let by_value = a.value.compare(&b.value, false);
         match order {

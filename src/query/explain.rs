@@ -12,13 +12,13 @@ use super::bind::date_of;
 use super::context::Context;
 use super::error::Result;
 use super::number::{Range, decimal_text};
-use super::plan::{ColumnTest, Leaf, LeafKind, Node};
+use super::plan::{Amount, ColumnTest, EventRows, Leaf, LeafKind, Node};
 use super::totals::count;
 
 /// One step of a plan.
 #[derive(Debug, Clone, Serialize)]
 pub struct Step {
-    /// What is done: `and`, `or`, `not`, `shared` (found once for several places), `bitmap`, `ids`, `values`, `column`, `lists`, `bucket`, `everyone`, `nobody`.
+    /// What is done: `and`, `or`, `not`, `shared` (found once for several places), `bitmap`, `ids`, `values`, `column`, `lists`, `bucket`, `behaviour`, `in_order`, `everyone`, `nobody`.
     pub step: &'static str,
     /// Of what.
     #[serde(skip_serializing_if = "String::is_empty")]
@@ -125,8 +125,37 @@ fn describe(view: &View, leaf: &Leaf) -> Result<(&'static str, String, u64)> {
             let of = format!("{} in {} values", schema.tags[tag.0 as usize].name, values.len());
             ("lists", of, bytes.forward_disk + bytes.memory)
         }
+        LeafKind::Behaviour(behaviour) => {
+            let of =
+                format!("{} {}", schema.events[behaviour.rows.event.0 as usize].name, amount_word(&behaviour.amount));
+            ("behaviour", of, row_bytes(view, &behaviour.rows))
+        }
+        LeafKind::InOrder(in_order) => {
+            let names = in_order.steps.iter().map(|step| schema.events[step.event.0 as usize].name.as_str());
+            let bytes = in_order.steps.iter().map(|step| row_bytes(view, step)).sum();
+            ("in_order", names.collect::<Vec<_>>().join(", then "), bytes)
+        }
         LeafKind::Bucket { of, low, high, .. } => ("bucket", format!("{low} to {high} of {of}"), 0),
     })
+}
+
+fn amount_word(amount: &Amount) -> &'static str {
+    match amount {
+        Amount::Count(_) => "counted",
+        Amount::Distinct(..) => "counted by different values",
+        Amount::Least(..) => "by least value",
+        Amount::Most(..) => "by greatest value",
+        Amount::First(..) => "by the first",
+        Amount::Last(..) => "by the last",
+        Amount::Sum(..) => "summed",
+        Amount::Mean(..) => "averaged",
+    }
+}
+
+/// Bytes of an event's rows.
+fn row_bytes(view: &View, rows: &EventRows) -> u64 {
+    let bytes = view.event(rows.event).bytes();
+    bytes.rows_disk + bytes.memory
 }
 
 /// Bytes of the pages of a column that a test must look at: those that its bounds neither pass nor leave out.

@@ -4,7 +4,7 @@
 //! ```text
 //!   AST → bind (names, types, dates) → plan (sets over leaves) → exec (stripe by stripe, fused) → merge
 //!                                                   kernels · gather · totals · ranks · spread · bins · groups
-//!   count · distribution · crosstab · flow · people · select · explain
+//!   count · distribution · crosstab · flow · people · select · series · explain
 //!   states: earlier views, for `was` and for whole questions
 //! ```
 
@@ -20,9 +20,11 @@ mod number;
 pub mod plan;
 
 mod bins;
+mod event_groups;
 mod exec;
 mod gather;
 pub mod groups;
+pub mod happened;
 pub mod kernels;
 pub mod ranks;
 mod spread;
@@ -34,8 +36,11 @@ pub mod crosstab;
 pub mod distribution;
 pub mod explain;
 pub mod flow;
+pub mod penetration;
 pub mod people;
 pub mod select;
+mod select_events;
+pub mod series;
 mod spell;
 
 pub use bind::{Binder, Column, Warning};

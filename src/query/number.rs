@@ -1,12 +1,14 @@
 //! Exact numbers: what a literal or an average is worth, and which column values lie on which side of it.
 //! Knows fractions and fixed-point columns; never rounds.
 
+use std::cmp::Ordering;
+
 use queryparser::ast::{CompareOp, Decimal};
 use storage::column::NUMBER_MAX;
 
 /// An exact fraction; `den` is positive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Fraction {
+pub struct Fraction {
     num: i128,
     den: i128,
 }
@@ -34,6 +36,53 @@ impl Range {
     /// Whether a value lies in it.
     pub fn contains(self, value: i64) -> bool {
         self.low <= value && value <= self.high
+    }
+}
+
+/// Sums from `low` to `high`, both included; nothing where `low > high`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct WideRange {
+    /// Least sum.
+    pub low: i128,
+    /// Greatest sum.
+    pub high: i128,
+}
+
+impl WideRange {
+    /// Whether a sum lies in it.
+    pub fn contains(self, sum: i128) -> bool {
+        self.low <= sum && sum <= self.high
+    }
+
+    /// What lies in both.
+    pub fn and(self, other: WideRange) -> WideRange {
+        WideRange { low: self.low.max(other.low), high: self.high.min(other.high) }
+    }
+}
+
+/// Fractions on the right side of one or two others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ExactRange {
+    low: Option<(Fraction, bool)>,
+    high: Option<(Fraction, bool)>,
+}
+
+impl ExactRange {
+    /// What lies in both; each must leave an end open that the other closes.
+    pub(crate) fn and(self, other: ExactRange) -> ExactRange {
+        ExactRange { low: self.low.or(other.low), high: self.high.or(other.high) }
+    }
+
+    /// Whether a fraction lies in it; `den` is positive.
+    pub fn contains(&self, num: i128, den: i128) -> bool {
+        let fraction = Fraction { num, den };
+        let fits = |bound: Option<(Fraction, bool)>, wanted: Ordering| {
+            bound.is_none_or(|(bound, included)| match fraction.compare(bound) {
+                Ordering::Equal => included,
+                order => order == wanted,
+            })
+        };
+        fits(self.low, Ordering::Greater) && fits(self.high, Ordering::Less)
     }
 }
 
@@ -78,6 +127,59 @@ impl Fraction {
         }
     }
 
+    /// Whole numbers of 1/10^scale for which `value op self`; `<>` has two sides and is not a range.
+    pub(crate) fn wide_range(self, op: CompareOp, scale: u8) -> WideRange {
+        let all = WideRange { low: i128::MIN, high: i128::MAX };
+        let none = WideRange { low: 1, high: 0 };
+        let Some(scaled) = self.num.checked_mul(power_of_ten(scale)) else {
+            // No sum is as large: 2^32 values below 2^62.
+            let is_above = matches!(op, CompareOp::Less | CompareOp::LessOrEqual) == (self.num > 0);
+            let is_equality = matches!(op, CompareOp::Equal | CompareOp::NotEqual);
+            return if is_above && !is_equality { all } else { none };
+        };
+        let (floor, exact) = (scaled.div_euclid(self.den), scaled.rem_euclid(self.den) == 0);
+        match op {
+            CompareOp::Equal | CompareOp::NotEqual if exact => WideRange { low: floor, high: floor },
+            CompareOp::Equal | CompareOp::NotEqual => none,
+            CompareOp::Less => WideRange { high: if exact { floor - 1 } else { floor }, ..all },
+            CompareOp::LessOrEqual => WideRange { high: floor, ..all },
+            CompareOp::Greater => WideRange { low: floor + 1, ..all },
+            CompareOp::GreaterOrEqual => WideRange { low: if exact { floor } else { floor + 1 }, ..all },
+        }
+    }
+
+    /// Fractions in units of 1/10^scale for which `value op self`; `<>` has two sides and is not a range.
+    pub(crate) fn exact_range(self, op: CompareOp, scale: u8) -> ExactRange {
+        // `value / 10^scale op num / den`: the unit goes to the right, by the smaller of both ways.
+        let power = power_of_ten(scale);
+        let bound = match self.num.checked_mul(power) {
+            Some(num) => Fraction { num, den: self.den },
+            None => Fraction { num: self.num, den: (self.den / power).max(1) },
+        };
+        let (low, high) = match op {
+            CompareOp::Equal | CompareOp::NotEqual => (Some((bound, true)), Some((bound, true))),
+            CompareOp::Less => (None, Some((bound, false))),
+            CompareOp::LessOrEqual => (None, Some((bound, true))),
+            CompareOp::Greater => (Some((bound, false)), None),
+            CompareOp::GreaterOrEqual => (Some((bound, true)), None),
+        };
+        ExactRange { low, high }
+    }
+
+    /// Compares by cross-multiplication, in 256 bits.
+    fn compare(self, other: Fraction) -> Ordering {
+        if let [Ok(a), Ok(b), Ok(c), Ok(d)] = [self.num, self.den, other.num, other.den].map(i64::try_from) {
+            return (i128::from(a) * i128::from(d)).cmp(&(i128::from(c) * i128::from(b)));
+        }
+        let sign = |num: i128| num.signum();
+        if sign(self.num) != sign(other.num) {
+            return sign(self.num).cmp(&sign(other.num));
+        }
+        let one = wide_product(self.num.unsigned_abs(), other.den.unsigned_abs());
+        let two = wide_product(other.num.unsigned_abs(), self.den.unsigned_abs());
+        if self.num < 0 { two.cmp(&one) } else { one.cmp(&two) }
+    }
+
     /// Whether `value op self` for a mean, which is a double already.
     pub(crate) fn compare_f64(self, value: f64, op: CompareOp) -> bool {
         let own = self.num as f64 / self.den as f64;
@@ -103,6 +205,16 @@ impl Fraction {
             CompareOp::GreaterOrEqual => Range { low: if exact { floor } else { floor + 1 }, ..Range::ALL },
         }
     }
+}
+
+/// High and low half of a product.
+fn wide_product(a: u128, b: u128) -> (u128, u128) {
+    const LOW: u128 = u64::MAX as u128;
+    let (a_high, a_low, b_high, b_low) = (a >> 64, a & LOW, b >> 64, b & LOW);
+    let (low, high) = (a_low * b_low, a_high * b_high);
+    let (one, two) = (a_high * b_low, a_low * b_high);
+    let middle = (low >> 64) + (one & LOW) + (two & LOW);
+    (high + (one >> 64) + (two >> 64) + (middle >> 64), middle << 64 | low & LOW)
 }
 
 /// A fixed-point value as text: all digits of its scale.
@@ -146,6 +258,35 @@ mod tests {
         let tiny = Fraction::of_decimal(Decimal::parse("-1e30").unwrap());
         assert!(tiny.range(CompareOp::GreaterOrEqual, 9).contains(-NUMBER_MAX));
         assert!(!tiny.range(CompareOp::Less, 0).contains(-NUMBER_MAX));
+    }
+
+    #[test]
+    fn means_are_compared_exactly() {
+        let third = Fraction::of_decimal(Decimal::parse("0.333333333333333333333333333333").unwrap());
+        // One third, of values with two digits after the point: 100 of 1/100 over 3.
+        assert!(third.exact_range(CompareOp::Greater, 2).contains(100, 3));
+        assert!(!third.exact_range(CompareOp::Equal, 2).contains(100, 3));
+        let half = Fraction::of_decimal(Decimal::parse("-0.5").unwrap());
+        let check = |op, wanted: [bool; 3]| {
+            let range = half.exact_range(op, 1);
+            assert_eq!([(-11, 2), (-10, 2), (-9, 2)].map(|(num, den)| range.contains(num, den)), wanted, "{op:?}");
+        };
+        check(CompareOp::Less, [true, false, false]);
+        check(CompareOp::LessOrEqual, [true, true, false]);
+        check(CompareOp::Equal, [false, true, false]);
+        check(CompareOp::GreaterOrEqual, [false, true, true]);
+        check(CompareOp::Greater, [false, false, true]);
+    }
+
+    #[test]
+    fn sums_go_beyond_what_a_value_can_be() {
+        let literal = Fraction::of_decimal(Decimal::parse("9223372036854775808000").unwrap());
+        let range = literal.wide_range(CompareOp::GreaterOrEqual, 2);
+        let sum = 922_337_203_685_477_580_800_000i128;
+        assert!(range.contains(sum) && !range.contains(sum - 1));
+        let huge = Fraction::of_decimal(Decimal::parse("1e37").unwrap());
+        assert!(huge.wide_range(CompareOp::Less, 9).contains(sum));
+        assert!(!huge.wide_range(CompareOp::Greater, 9).contains(sum));
     }
 
     #[test]

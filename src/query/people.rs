@@ -18,6 +18,7 @@ use super::cell::Cell;
 use super::context::Context;
 use super::error::Result;
 use super::exec::{Scratch, Stripe};
+use super::happened::{Happened, PORTRAIT_EVENTS, latest_events};
 use super::plan::Node;
 use super::totals::{collect, top};
 
@@ -264,6 +265,8 @@ pub struct Portrait {
     pub identities: Vec<(String, Vec<String>)>,
     /// Known tags.
     pub tags: Vec<(String, Cell<'static>)>,
+    /// The latest events, newest first.
+    pub events: Vec<Happened>,
 }
 
 /// The portrait of a live profile.
@@ -272,7 +275,12 @@ pub struct Portrait {
 /// Damage of the store.
 pub fn portrait(ctx: &Context<'_>, one_id: OneId) -> Result<Portrait> {
     let schema = ctx.view.schema();
-    let mut portrait = Portrait { one_id: one_id.0, identities: Vec::new(), tags: Vec::new() };
+    let mut portrait = Portrait {
+        one_id: one_id.0,
+        identities: Vec::new(),
+        tags: Vec::new(),
+        events: latest_events(ctx, one_id, PORTRAIT_EVENTS)?,
+    };
     for (at, name) in schema.id_types.iter().enumerate() {
         let keys = ctx.view.keys_of(storage::IdTypeId(at as u32), one_id)?.to_texts();
         if !keys.is_empty() {

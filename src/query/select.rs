@@ -20,6 +20,7 @@ use super::number::{Fraction, Range};
 use super::people::{Listing, list};
 use super::plan::Node;
 use super::ranks::quantile;
+use super::select_events::select_events;
 use super::totals::{count, tally, totals};
 
 /// Rows that a list without LIMIT gives at most; the members call streams any number.
@@ -41,9 +42,7 @@ pub struct Table {
 pub fn select(binder: &mut Binder<'_>, statement: &Select) -> Result<Table> {
     let ctx = binder.ctx;
     if statement.from.text != "profiles" {
-        let message = format!("there is no event `{}`", statement.from.text);
-        let hint = Some("people are selected FROM profiles".into());
-        return Err(binder.fault("unknown_event", statement.from.span, message, hint));
+        return select_events(binder, statement);
     }
     let plan = match &statement.filter {
         Some(filter) => binder.plan(filter)?,
@@ -61,7 +60,7 @@ pub fn select(binder: &mut Binder<'_>, statement: &Select) -> Result<Table> {
     Ok(Table { columns, rows })
 }
 
-fn column_name(item: &SelectItem) -> String {
+pub(crate) fn column_name(item: &SelectItem) -> String {
     match (&item.alias, &item.expression) {
         (Some(alias), _) => alias.text.clone(),
         (None, SelectExpression::Column(name)) => name.text.clone(),
@@ -71,7 +70,7 @@ fn column_name(item: &SelectItem) -> String {
 
 fn total_row(binder: &Binder<'_>, statement: &Select, plan: &Node) -> Result<Vec<Cell<'static>>> {
     if let Some(having) = &statement.having
-        && !having_holds(binder, having, plan)?
+        && !having_holds(binder, having, &|aggregate| aggregate_cell(binder, aggregate, plan))?
     {
         return Ok(Vec::new());
     }
@@ -159,34 +158,61 @@ fn group_axis(binder: &Binder<'_>, name: &Name) -> Result<Axis> {
     }
 }
 
-struct GroupRow {
-    cells: Vec<Cell<'static>>,
-    sort_keys: Vec<Cell<'static>>,
+/// Rows of groups on their way, each with what it is ordered by.
+#[derive(Default)]
+pub(crate) struct Rows(Vec<(Vec<Cell<'static>>, Vec<Cell<'static>>)>);
+
+impl Rows {
+    /// Adds the row of a group, whose cells `cell` gives.
+    ///
+    /// # Errors
+    /// What `cell` gives.
+    pub(crate) fn push(
+        &mut self,
+        statement: &Select,
+        cell: &dyn Fn(&SelectExpression) -> Result<Cell<'static>>,
+    ) -> Result<()> {
+        let cells = statement.items.iter().map(|item| cell(&item.expression)).collect::<Result<_>>()?;
+        let sort_key = |order: &OrderBy| {
+            // An alias stands for its item.
+            let named = statement.items.iter().find(|item| match (&order.expression, &item.alias) {
+                (SelectExpression::Column(name), Some(alias)) => alias.text == name.text,
+                _ => false,
+            });
+            cell(named.map_or(&order.expression, |item| &item.expression))
+        };
+        let sort_keys = statement.order_by.iter().map(sort_key).collect::<Result<_>>()?;
+        self.0.push((cells, sort_keys));
+        Ok(())
+    }
 }
 
-fn grouped(binder: &Binder<'_>, statement: &Select, plan: &Node) -> Result<Vec<Vec<Cell<'static>>>> {
-    let ctx = binder.ctx;
-    let axes = statement.group_by.iter().map(|name| group_axis(binder, name)).collect::<Result<Vec<_>>>()?;
-    let mut rows = Vec::new();
-    for (keys, n) in group(ctx, plan, &axes)? {
-        let one = OneGroup { binder, statement, axes: &axes, keys: &keys, n, everyone: plan };
-        if let Some(having) = &statement.having
-            && !one.holds(having)?
-        {
-            continue;
-        }
-        let cells = statement.items.iter().map(|item| one.cell(&item.expression)).collect::<Result<_>>()?;
-        let sort_keys = statement.order_by.iter().map(|order| one.sort_key(order)).collect::<Result<_>>()?;
-        rows.push(GroupRow { cells, sort_keys });
-    }
-    rows.sort_by(|a, b| {
-        let keys = a.sort_keys.iter().zip(&b.sort_keys).zip(&statement.order_by);
+/// The rows in the order and up to the number that a statement asks for.
+pub(crate) fn ordered(Rows(mut rows): Rows, statement: &Select) -> Vec<Vec<Cell<'static>>> {
+    rows.sort_by(|(_, a), (_, b)| {
+        let keys = a.iter().zip(b).zip(&statement.order_by);
         keys.map(|((a, b), order)| a.compare(b, order.descending))
             .find(|o| *o != Ordering::Equal)
             .unwrap_or(Ordering::Equal)
     });
     rows.truncate(statement.limit.unwrap_or(u64::MAX).min(usize::MAX as u64) as usize);
-    Ok(rows.into_iter().map(|row| row.cells).collect())
+    rows.into_iter().map(|(cells, _)| cells).collect()
+}
+
+fn grouped(binder: &Binder<'_>, statement: &Select, plan: &Node) -> Result<Vec<Vec<Cell<'static>>>> {
+    let ctx = binder.ctx;
+    let axes = statement.group_by.iter().map(|name| group_axis(binder, name)).collect::<Result<Vec<_>>>()?;
+    let mut rows = Rows::default();
+    for (keys, n) in group(ctx, plan, &axes)? {
+        let one = OneGroup { binder, statement, axes: &axes, keys: &keys, n, everyone: plan };
+        if let Some(having) = &statement.having
+            && !having_holds(binder, having, &|a| one.cell(&SelectExpression::Aggregate(a.clone())))?
+        {
+            continue;
+        }
+        rows.push(statement, &|expression| one.cell(expression))?;
+    }
+    Ok(ordered(rows, statement))
 }
 
 struct OneGroup<'a> {
@@ -222,39 +248,22 @@ impl OneGroup<'_> {
         }
         Ok(Node::and(all).ordered(ctx.everyone()))
     }
-
-    fn sort_key(&self, order: &OrderBy) -> Result<Cell<'static>> {
-        if let SelectExpression::Column(name) = &order.expression {
-            let named =
-                self.statement.items.iter().find(|item| item.alias.as_ref().is_some_and(|a| a.text == name.text));
-            if let Some(item) = named {
-                return self.cell(&item.expression);
-            }
-        }
-        self.cell(&order.expression)
-    }
-
-    fn holds(&self, having: &Having) -> Result<bool> {
-        match having {
-            Having::And(all) => all.iter().try_fold(true, |so_far, h| Ok(so_far && self.holds(h)?)),
-            Having::Or(any) => any.iter().try_fold(false, |so_far, h| Ok(so_far || self.holds(h)?)),
-            Having::Not(inner) => Ok(!self.holds(inner)?),
-            Having::Compare { aggregate, op, value, span } => {
-                let found = self.cell(&SelectExpression::Aggregate(aggregate.clone()))?;
-                compare(self.binder, &found, *op, value, *span)
-            }
-        }
-    }
 }
 
-fn having_holds(binder: &Binder<'_>, having: &Having, plan: &Node) -> Result<bool> {
+/// Whether a condition over groups holds, of the aggregates that `cell` gives.
+///
+/// # Errors
+/// A misfit of types, or what `cell` gives.
+pub(crate) fn having_holds(
+    binder: &Binder<'_>,
+    having: &Having,
+    cell: &dyn Fn(&Aggregate) -> Result<Cell<'static>>,
+) -> Result<bool> {
     match having {
-        Having::And(all) => all.iter().try_fold(true, |so_far, h| Ok(so_far && having_holds(binder, h, plan)?)),
-        Having::Or(any) => any.iter().try_fold(false, |so_far, h| Ok(so_far || having_holds(binder, h, plan)?)),
-        Having::Not(inner) => Ok(!having_holds(binder, inner, plan)?),
-        Having::Compare { aggregate, op, value, span } => {
-            compare(binder, &aggregate_cell(binder, aggregate, plan)?, *op, value, *span)
-        }
+        Having::And(all) => all.iter().try_fold(true, |so_far, h| Ok(so_far && having_holds(binder, h, cell)?)),
+        Having::Or(any) => any.iter().try_fold(false, |so_far, h| Ok(so_far || having_holds(binder, h, cell)?)),
+        Having::Not(inner) => Ok(!having_holds(binder, inner, cell)?),
+        Having::Compare { aggregate, op, value, span } => compare(binder, &cell(aggregate)?, *op, value, *span),
     }
 }
 

@@ -29,7 +29,14 @@ pub struct Totals {
 }
 
 impl Totals {
-    fn merge(self, other: Totals) -> Totals {
+    /// Adds a known value.
+    pub(crate) fn add(&mut self, value: i64) {
+        self.known += 1;
+        self.sum += i128::from(value);
+        self.bounds = Some(self.bounds.map_or((value, value), |(low, high)| (low.min(value), high.max(value))));
+    }
+
+    pub(crate) fn merge(self, other: Totals) -> Totals {
         let bounds = match (self.bounds, other.bounds) {
             (Some(a), Some(b)) => Some((a.0.min(b.0), a.1.max(b.1))),
             (a, b) => a.or(b),

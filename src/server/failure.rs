@@ -246,6 +246,12 @@ impl From<SchemaError> for Failure {
             SchemaError::ScaleOfOther { name, .. } => {
                 Failure::refused("bad_scale", message).pointer(format!("/tags/{name}/scale"))
             }
+            SchemaError::SetProperty { event, name } => {
+                Failure::refused("set_property", message).pointer(format!("/events/{event}/properties/{name}"))
+            }
+            SchemaError::BadRetention { event, .. } => {
+                Failure::refused("bad_retention", message).pointer(format!("/events/{event}/retain_days"))
+            }
             SchemaError::TooMany { .. } => Failure::refused("too_many_names", message),
         }
     }

@@ -14,6 +14,7 @@ use super::failure::Failure;
 use super::reply::Reply;
 use crate::engine::{self, Answer, UpsertAnswer, UpsertOptions};
 use crate::query::cell::Cell;
+use crate::query::happened::Happened;
 use crate::query::people::Portrait;
 
 /// Rejected lines that an answer may have to be spelled where it is made.
@@ -39,16 +40,46 @@ struct PortraitShape<'a> {
     identities: &'a [(String, Vec<String>)],
     #[serde(serialize_with = "as_map")]
     tags: &'a [(String, Cell<'static>)],
-    events: [(); 0],
+    events: Vec<EventShape<'a>>,
     audiences: [(); 0],
+}
+
+#[derive(Serialize)]
+struct EventShape<'a> {
+    event: &'a str,
+    at: &'a str,
+    #[serde(serialize_with = "as_map")]
+    properties: &'a [(String, Cell<'static>)],
+}
+
+impl EventShape<'_> {
+    fn of(Happened { event, at, properties, .. }: &Happened) -> EventShape<'_> {
+        EventShape { event, at, properties }
+    }
 }
 
 fn as_map<S: serde::Serializer, T: Serialize>(pairs: &&[(String, T)], serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_map(pairs.iter().map(|(name, value)| (name, value)))
 }
 
+/// What a batch holds.
+#[derive(Clone, Copy)]
+enum Lines {
+    Profiles,
+    Events,
+}
+
 /// `POST …/profiles`: NDJSON, or `{"profiles": […]}`.
 pub(super) async fn upsert(call: Call) -> Outcome<Reply> {
+    take(call, Lines::Profiles).await
+}
+
+/// `POST …/events`: NDJSON.
+pub(super) async fn add_events(call: Call) -> Outcome<Reply> {
+    take(call, Lines::Events).await
+}
+
+async fn take(call: Call, lines: Lines) -> Outcome<Reply> {
     let parameters = call.parameters(&["atomic", "unknown"])?;
     let options = UpsertOptions {
         atomic: parameters.flag("atomic")?,
@@ -73,9 +104,10 @@ pub(super) async fn upsert(call: Call) -> Outcome<Reply> {
                 // This is the thread that makes all writes durable: it must not spell long lists.
                 if is_long { engine.spawn(spell) } else { spell() }
             };
-            let begun = match is_object_of_profiles(&bytes) {
-                true => space.upsert_json(&bytes, options, done),
-                false => space.upsert_lines(&bytes, options, done),
+            let begun = match lines {
+                Lines::Events => space.event_lines(&bytes, options, done),
+                Lines::Profiles if is_object_of_profiles(&bytes) => space.upsert_json(&bytes, options, done),
+                Lines::Profiles => space.upsert_lines(&bytes, options, done),
             };
             if let Err(error) = begun
                 && let Some(answering) = answering.lock().ok().and_then(|mut slot| slot.take())
@@ -106,8 +138,9 @@ pub(super) async fn portrait(call: Call) -> Outcome<Reply> {
     call.app
         .ask(Lane::Question, move |_| {
             let answer = space.portrait(&id_type, &id)?;
-            let Portrait { one_id, identities, tags } = &answer.value;
-            let value = PortraitShape { one_id: *one_id, identities, tags, events: [], audiences: [] };
+            let Portrait { one_id, identities, tags, events } = &answer.value;
+            let events = events.iter().map(EventShape::of).collect();
+            let value = PortraitShape { one_id: *one_id, identities, tags, events, audiences: [] };
             let (data_version, took_us) = (answer.data_version, answer.took_us);
             Ok(Reply::json(&Answer { value, data_version, took_us, warnings: Vec::new() })?.compressed(coding))
         })

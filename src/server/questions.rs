@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use jiff::civil::Date;
 use serde_json::value::RawValue;
 
 use super::app::{App, Held, Lane, Outcome};
@@ -11,9 +12,10 @@ use super::call::Call;
 use super::failure::Failure;
 use super::json::{Fields, misfit};
 use super::reply::Reply;
-use super::states::date;
-use crate::engine::{CrosstabRequest, DistributionRequest, Question, Space, Where};
+use super::states::{date, sizes};
+use crate::engine::{CrosstabRequest, DistributionRequest, Question, SeriesRequest, Space, Where};
 use crate::query::distribution::{Bins, Order};
+use crate::query::series::Period;
 
 /// Fields that every question takes.
 const COMMON: [&str; 5] = ["where", "base", "as_of", "state", "timeout_ms"];
@@ -52,7 +54,7 @@ pub(super) async fn distribution(call: Call) -> Outcome<Reply> {
             let message = format!("{} tags in one call; at most {TAGS_MAX} are taken", tags.len());
             return Err(Failure::refused("too_many_tags", message).pointer("/tags"));
         }
-        if fields.raw("window").is_some() {
+        if fields.raw("window").is_some() && tags.iter().all(|tag| !tag.contains('.')) {
             let message = "a window bounds events; tags have no time";
             return Err(Failure::bad("unsupported", message).pointer("/window"));
         }
@@ -61,8 +63,54 @@ pub(super) async fn distribution(call: Call) -> Outcome<Reply> {
             top: fields.get("top", "a whole number")?,
             order: fields.get::<Order>("order", "`count`, `index` or `value`")?.unwrap_or_default(),
             bins: fields.get::<Bins>("bins", "{\"width\": n}, {\"edges\": […]} or {\"quantiles\": n}")?,
+            window: window(fields)?,
         };
         Reply::json(&space.distribution(question, &request)?)
+    })
+    .await
+}
+
+/// First and last day of events.
+fn window(fields: &Fields<'_>) -> Outcome<Option<(Date, Date)>> {
+    #[derive(serde::Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Window {
+        from: String,
+        to: String,
+    }
+    let bad = |reason| Failure::bad("bad_date", format!("`window`: {reason}")).pointer("/window");
+    let day = |text: &str| queryparser::parse_date(text).map_err(bad);
+    match fields.get::<Window>("window", "{\"from\": \"2026-10-01\", \"to\": \"2026-10-31\"}")? {
+        Some(Window { from, to }) => Ok(Some((day(&from)?, day(&to)?))),
+        None => Ok(None),
+    }
+}
+
+/// `POST …/series`
+pub(super) async fn series(call: Call) -> Outcome<Reply> {
+    ask(call, &["event", "event_where", "measure", "from", "to", "by"], |space, question, fields| {
+        if fields.raw("event").is_none() {
+            return sizes(space, question, fields);
+        }
+        let request = SeriesRequest {
+            event: fields.need("event", "the name of an event")?,
+            event_where: audience(fields, "event_where")?,
+            measure: fields.get("measure", "the name of a number property")?,
+            from: date(fields, "from")?,
+            to: date(fields, "to")?,
+            by: fields.get::<Period>("by", "`day`, `week` or `month`")?.unwrap_or_default(),
+        };
+        Reply::json(&space.series(question, &request)?)
+    })
+    .await
+}
+
+/// `POST …/funnel`
+pub(super) async fn funnel(call: Call) -> Outcome<Reply> {
+    ask(call, &["steps", "within"], |space, question, fields| {
+        let steps: serde_json::Value = fields.need("steps", "a list of {\"event\", \"where\"?}")?;
+        let within: Option<serde_json::Value> = fields.get("within", "{\"days\": n}")?;
+        Reply::json(&space.funnel(question, &steps, within.as_ref())?)
     })
     .await
 }

@@ -15,7 +15,7 @@ use super::dispatch::dispatch;
 use super::metrics::RouteMetrics;
 use super::reply::Reply;
 use super::tokens::Role;
-use super::{about, bitmaps, members, profiles, questions, series, snapshots, spaces, states};
+use super::{about, bitmaps, members, profiles, questions, snapshots, spaces, states};
 
 /// Who may ask.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,6 +75,7 @@ pub(super) fn routes() -> Vec<Route> {
         route(GET, "/v1/spaces/{space}", Space(Read), spaces::describe),
 
         route(POST, "/v1/spaces/{space}/profiles", Space(Write), profiles::upsert),
+        route(POST, "/v1/spaces/{space}/events", Space(Write), profiles::add_events),
         route(GET, "/v1/spaces/{space}/profiles/{id_type}/{id}", Space(Read), profiles::portrait),
         route(DELETE, "/v1/spaces/{space}/profiles/{id_type}/{id}", Space(Admin), profiles::erase),
         route(POST, "/v1/spaces/{space}/bitmaps/{tag}/{value}", Space(Write), bitmaps::put),
@@ -89,7 +90,8 @@ pub(super) fn routes() -> Vec<Route> {
         route(POST, "/v1/spaces/{space}/distribution", Space(Read), questions::distribution),
         route(POST, "/v1/spaces/{space}/crosstab", Space(Read), questions::crosstab),
         route(POST, "/v1/spaces/{space}/flow", Space(Read), states::flow),
-        route(POST, "/v1/spaces/{space}/series", Space(Read), series::series),
+        route(POST, "/v1/spaces/{space}/series", Space(Read), questions::series),
+        route(POST, "/v1/spaces/{space}/funnel", Space(Read), questions::funnel),
         route(POST, "/v1/spaces/{space}/plan", Space(Read), questions::plan),
         route(POST, "/v1/spaces/{space}/members", Space(Read), members::list),
     ]

@@ -4,8 +4,9 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
+use storage::events::EventBytes;
 use storage::field::FieldBytes;
-use storage::schema::TagJson;
+use storage::schema::{EventJson, TagJson};
 use storage::{IdTypeId, SchemaJson, TagId, View};
 
 use super::about::resident_bytes;
@@ -43,6 +44,7 @@ struct Description {
     one_ids: u32,
     tags: BTreeMap<String, TagCost>,
     id_types: BTreeMap<String, IdTypeCost>,
+    events: BTreeMap<String, EventCost>,
     live: Cost,
     memory_bytes: u64,
     disk_bytes: u64,
@@ -84,6 +86,17 @@ struct IdTypeCost {
     cost: Cost,
 }
 
+#[derive(Serialize)]
+struct EventCost {
+    #[serde(flatten)]
+    declared: EventJson,
+    /// Events kept, those of people who were erased since the last store snapshot among them.
+    event_count: u64,
+    memory_bytes: u64,
+    rows_disk_bytes: u64,
+    dictionary_disk_bytes: u64,
+}
+
 /// `GET /v1/spaces`: those that the caller may see.
 pub(super) async fn list(call: Call) -> Outcome<Reply> {
     call.parameters(&[])?;
@@ -121,7 +134,7 @@ pub(super) async fn put(call: Call) -> Outcome<Reply> {
 }
 
 fn schema(bytes: &[u8]) -> Outcome<SchemaJson> {
-    let fields = Fields::read(bytes, &["time_zone", "id_types", "tags"], SCHEMA_VALUES_MAX)?;
+    let fields = Fields::read(bytes, &["time_zone", "id_types", "tags", "events"], SCHEMA_VALUES_MAX)?;
     let mut tags = BTreeMap::new();
     let raw: Option<BTreeMap<String, &serde_json::value::RawValue>> = fields.get("tags", "an object of tags")?;
     for (name, raw) in raw.unwrap_or_default() {
@@ -130,7 +143,16 @@ fn schema(bytes: &[u8]) -> Outcome<SchemaJson> {
             .map_err(|_| misfit(&name, expected, raw).pointer(format!("/tags/{name}")))?;
         tags.insert(name, tag);
     }
+    let mut events = BTreeMap::new();
+    let raw: Option<BTreeMap<String, &serde_json::value::RawValue>> = fields.get("events", "an object of events")?;
+    for (name, raw) in raw.unwrap_or_default() {
+        let expected = "{\"properties\": {name: {\"type\": …}}, \"retain_days\"?: days}";
+        let event: EventJson = serde_json::from_str(raw.get())
+            .map_err(|_| misfit(&name, expected, raw).pointer(format!("/events/{name}")))?;
+        events.insert(name, event);
+    }
     Ok(SchemaJson {
+        events,
         time_zone: fields.get("time_zone", "an IANA name like \"Asia/Shanghai\"")?,
         id_types: fields.get("id_types", "a list of names")?.unwrap_or_default(),
         tags,
@@ -177,6 +199,22 @@ fn description(space: &Space, view: &View) -> Outcome<Description> {
         id_types.insert(name.clone(), IdTypeCost { profile_count, bytes_per_identity, cost });
     }
     let live = cost(view.live().bytes());
+    let mut events = BTreeMap::new();
+    for (name, declared) in schema.to_json().events {
+        let Some((id, _)) = schema.event(&name) else { continue };
+        let (field, EventBytes { rows_disk, dictionary_disk, memory }) = (view.event(id), view.event(id).bytes());
+        all.forward_disk += rows_disk;
+        all.dictionary_disk += dictionary_disk;
+        all.memory += memory;
+        let event_cost = EventCost {
+            declared,
+            event_count: field.row_count().map_err(Failure::from)?,
+            memory_bytes: memory,
+            rows_disk_bytes: rows_disk,
+            dictionary_disk_bytes: dictionary_disk,
+        };
+        events.insert(name, event_cost);
+    }
     Ok(Description {
         name: space.name().into(),
         schema: schema.to_json(),
@@ -184,6 +222,7 @@ fn description(space: &Space, view: &View) -> Outcome<Description> {
         one_ids: view.next_one_id(),
         tags,
         id_types,
+        events,
         live,
         memory_bytes: all.memory,
         disk_bytes: all.disk(),

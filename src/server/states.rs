@@ -32,7 +32,11 @@ pub(super) async fn flow(call: Call) -> Outcome<Reply> {
 
 /// `POST …/series` without an event: how many an audience held at the end of each day.
 pub(super) fn sizes(space: &Space, question: &Question, fields: &Fields<'_>) -> Outcome<Reply> {
-    refuse(fields, &["measure", "by"], "the sizes of an audience have neither measure nor steps: name an `event`")?;
+    refuse(
+        fields,
+        &["event_where", "measure", "by"],
+        "the sizes of an audience have neither measure nor steps: name an `event`",
+    )?;
     refuse(fields, &["base", "state"], "the sizes of an audience are of all its days, measured against nothing")?;
     Reply::json(&space.sizes(question, date(fields, "from")?, date(fields, "to")?)?)
 }

@@ -8,15 +8,17 @@ use std::sync::Arc;
 
 use crate::batch::SetOp;
 use crate::bitmaps::BitmapEdit;
-use crate::changes::{Changes, FieldChanges, Identities, Record};
-use crate::column::PageChange;
+use crate::changes::{Changes, Dictionary, EventChanges, EventKey, FieldChanges, Identities, Record};
+use crate::column::{PageChange, UNKNOWN_VALUE};
 use crate::error::{Error, Result};
+use crate::events::{EventField, EventStripe};
 use crate::field::{FALSE, Field, FieldId, FieldStripe, Forward, TRUE};
 use crate::ids::{KNOWN, PAGE_PROFILES, ValueId, in_stripe, stripe_of};
 use crate::index::hash_key;
 use crate::keys::SEPARATOR;
 use crate::parallel;
-use crate::schema::{IdTypeId, Schema, SchemaJson, TagType};
+use crate::schema::{Event, EventJson, IdTypeId, Schema, SchemaJson, Tag, TagJson, TagType};
+use crate::segment::{Rows, Segment};
 use crate::view::View;
 
 /// Below so many changes a batch is applied on the calling thread.
@@ -32,8 +34,15 @@ pub(crate) fn apply(view: &mut View, record: &Record, seqno: u64, threads: usize
         Record::Changes(changes) => apply_changes(view, changes, threads)?,
         Record::Erase(one_ids) => erase(view, one_ids, threads)?,
         Record::Retire(tags) => {
-            for (tag, values) in tags {
-                view.field_mut(FieldId::Tag(*tag)).values.retire(values);
+            for (owner, values) in tags {
+                match owner {
+                    Dictionary::Tag(tag) => view.field_mut(FieldId::Tag(*tag)).values.retire(values),
+                    Dictionary::Property(event, property) => {
+                        let field = view.events.get_mut(event.0 as usize).map(Arc::make_mut);
+                        let known = field.and_then(|field| field.values.get_mut(property.0 as usize));
+                        known.into_iter().for_each(|known| known.retire(values));
+                    }
+                }
             }
         }
     }
@@ -43,20 +52,45 @@ pub(crate) fn apply(view: &mut View, record: &Record, seqno: u64, threads: usize
 
 /// The stored form of a schema: like the API's, but tags in the order of their ids.
 pub(crate) fn schema_to(schema: &Schema) -> String {
-    let tags: Vec<_> = schema.tags.iter().map(|t| (&t.name, crate::schema::TagJson::from(t.tag_type))).collect();
-    serde_json::json!({"time_zone": schema.time_zone, "id_types": schema.id_types, "tags": tags}).to_string()
+    let types = |tags: &[Tag]| tags.iter().map(|t| (t.name.clone(), TagJson::from(t.tag_type))).collect::<Vec<_>>();
+    let event = |event: &Event| StoredEvent {
+        name: event.name.clone(),
+        properties: types(&event.properties),
+        retain_days: event.retain_days,
+        kept_from: event.kept_from,
+    };
+    let stored = StoredSchema {
+        time_zone: schema.time_zone.clone(),
+        id_types: schema.id_types.clone(),
+        tags: types(&schema.tags),
+        events: schema.events.iter().map(event).collect(),
+    };
+    serde_json::to_string(&stored).unwrap_or_default()
+}
+
+#[derive(serde::Serialize, serde::Deserialize)]
+struct StoredSchema {
+    time_zone: String,
+    id_types: Vec<String>,
+    tags: Vec<(String, TagJson)>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    events: Vec<StoredEvent>,
+}
+
+#[derive(serde::Serialize, serde::Deserialize)]
+struct StoredEvent {
+    name: String,
+    properties: Vec<(String, TagJson)>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    retain_days: Option<u32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    kept_from: Option<i32>,
 }
 
 /// Reads what [`schema_to`] wrote.
 pub(crate) fn schema_from(json: &str) -> Result<Schema> {
-    #[derive(serde::Deserialize)]
-    struct Stored {
-        time_zone: String,
-        id_types: Vec<String>,
-        tags: Vec<(String, crate::schema::TagJson)>,
-    }
     let refuse = |reason: String| Error::Refused { code: "bad_schema", reason };
-    let stored: Stored = serde_json::from_str(json).map_err(|e| refuse(e.to_string()))?;
+    let stored: StoredSchema = serde_json::from_str(json).map_err(|e| refuse(e.to_string()))?;
     let zone = SchemaJson { time_zone: Some(stored.time_zone), ..SchemaJson::default() };
     let mut schema = Schema::default().extended(&zone, false)?;
     for name in &stored.id_types {
@@ -64,6 +98,15 @@ pub(crate) fn schema_from(json: &str) -> Result<Schema> {
     }
     for (name, tag) in &stored.tags {
         schema.add_tag(name, tag.resolve(name)?)?;
+    }
+    for stored in &stored.events {
+        let retain_days = stored.retain_days.map(u64::from);
+        let id = schema.add_event(&stored.name, &EventJson { retain_days, ..EventJson::default() })?;
+        let event = &mut schema.events[id.0 as usize];
+        for (name, property) in &stored.properties {
+            event.add_property(name, property.resolve(name)?)?;
+        }
+        event.kept_from = stored.kept_from;
     }
     Ok(schema)
 }
@@ -80,7 +123,64 @@ fn apply_changes(view: &mut View, changes: &Changes, threads: usize) -> Result<(
     apply_created(view, &changes.created, changes.next_one_id)?;
     let mut tasks = identity_tasks(view, &changes.identities);
     tasks.extend(changes.tags.iter().map(|(tag, changes)| (FieldId::Tag(*tag), Work::Changes(changes))));
-    run_tasks(view, tasks, threads)
+    run_tasks(view, tasks, threads)?;
+    changes.events.iter().try_for_each(|(event, changes)| {
+        let field = view.events.get_mut(event.0 as usize);
+        field.map_or(Ok(()), |field| apply_events(Arc::make_mut(field), changes, threads))
+    })
+}
+
+/// New events of one kind: a fresh run in each stripe that they touch.
+///
+/// # Errors
+/// [`Error::Corrupt`] from a part below.
+pub(crate) fn apply_events(field: &mut EventField, changes: &EventChanges, threads: usize) -> Result<()> {
+    for (property, first, texts) in &changes.values {
+        if let Some(values) = field.values.get_mut(property.0 as usize) {
+            let known = values.count();
+            (*first..)
+                .zip(texts)
+                .filter(|(value, _)| *value >= known)
+                .for_each(|(value, text)| values.add_as(value, text));
+        }
+    }
+    let keyed = changes.keys.iter().zip(&changes.one_ids);
+    keyed.filter_map(|(key, one_id)| Some(((*key)?, *one_id))).for_each(|(key, id)| field.keys.put(key.hash, id));
+    if let Some(last) = changes.one_ids.last() {
+        field.stripe_mut(stripe_of(*last));
+    }
+    let properties = field.values.len();
+    let mut groups: Vec<(&mut Arc<EventStripe>, std::ops::Range<usize>)> = Vec::new();
+    let mut start = 0;
+    for (stripe, number) in field.stripes.iter_mut().zip(0..) {
+        let end = start + changes.one_ids[start..].partition_point(|one_id| stripe_of(*one_id) <= number);
+        if start < end {
+            groups.push((stripe, start..end));
+        }
+        start = end;
+    }
+    let threads = if changes.one_ids.len() < PARALLEL_FROM { 1 } else { threads };
+    parallel::for_each(groups.into_iter(), threads, |(stripe, rows)| {
+        let count = rows.len() as u32;
+        Arc::make_mut(stripe).push(Segment::of_rows(&rows_of(changes, rows, properties)), count)
+    })
+}
+
+fn rows_of(changes: &EventChanges, rows: std::ops::Range<usize>, properties: usize) -> Rows {
+    let fingerprint = |key: &Option<_>| key.as_ref().map_or(UNKNOWN_VALUE, |key: &EventKey| key.fingerprint);
+    let mut out = Rows {
+        owners: changes.one_ids[rows.clone()].iter().map(|one_id| in_stripe(*one_id).into()).collect(),
+        at: changes.at[rows.clone()].to_vec(),
+        day: changes.days[rows.clone()].iter().map(|day| (*day).into()).collect(),
+        keys: changes.keys.get(rows.clone()).unwrap_or_default().iter().map(fingerprint).collect(),
+        properties: vec![Vec::new(); properties],
+    };
+    for (property, values) in &changes.properties {
+        if let Some(column) = out.properties.get_mut(property.0 as usize) {
+            *column = values[rows.clone()].to_vec();
+        }
+    }
+    out
 }
 
 /// New people and their identities, but none of their tags: what the next batch of a bulk load needs to know.
@@ -138,6 +238,15 @@ fn erase(view: &mut View, one_ids: &[u32], threads: usize) -> Result<()> {
         tasks.push((id, work));
     }
     run_tasks(view, tasks, threads)?;
+    for field in &mut view.events {
+        let field = Arc::make_mut(field);
+        for one_id in &sorted {
+            let has_rows = field.stripe(stripe_of(*one_id)).map(|stripe| stripe.has_rows_of(in_stripe(*one_id)));
+            if has_rows.unwrap_or(Ok(false))? {
+                field.stripe_mut(stripe_of(*one_id)).mark_dead();
+            }
+        }
+    }
     apply_live(view, &sorted.iter().map(|id| (*id, false)).collect::<Vec<_>>())
 }
 

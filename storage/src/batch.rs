@@ -3,12 +3,15 @@
 //!
 //! ```text
 //!   Upserts ── rows · ids[IdColumn: a key a row] · tags[TagColumn: (row, change)*]     rows count from 0
+//!                                                · events[EventColumn: (row, second, properties)*]
 //! ```
 //! Within a column, changes stand in row order; several to one row and tag are taken in turn.
 
 use std::sync::Arc;
 
-use crate::schema::{IdTypeId, TagId};
+use xxhash_rust::xxh3::xxh3_128;
+
+use crate::schema::{EventId, IdTypeId, PropertyId, TagId};
 
 /// A batch of upserts: atomic in the log, and visible all at once.
 #[derive(Debug, Clone, Default)]
@@ -19,6 +22,8 @@ pub struct Upserts {
     pub ids: Vec<IdColumn>,
     /// Changes, any number of columns a tag, in turn.
     pub tags: Vec<TagColumn>,
+    /// Events, any number of columns an event.
+    pub events: Vec<EventColumn>,
     /// What an unknown identity means.
     pub unknown: OnUnknown,
     /// Refuse all if one row is bad.
@@ -83,6 +88,67 @@ pub enum TagChanges {
     },
 }
 
+/// Events of one kind, each in a row of the batch; all lists are as long as `rows`.
+#[derive(Debug, Clone)]
+pub struct EventColumn {
+    /// Which event.
+    pub event: EventId,
+    /// Row of the batch that each stands in, ascending; the row says whose it is.
+    pub rows: Vec<u32>,
+    /// When: seconds since 1970-01-01T00:00:00Z, within the years 1 to 9999.
+    pub at: Vec<i64>,
+    /// The key that lets it count once, as [`event_key`] makes it; the list is empty where none has one.
+    pub keys: Vec<Option<u128>>,
+    /// Properties, at most one column each.
+    pub properties: Vec<PropertyColumn>,
+}
+
+/// A property of each event of a column.
+#[derive(Debug, Clone)]
+pub struct PropertyColumn {
+    /// Which property.
+    pub property: PropertyId,
+    /// As many as there are events.
+    pub values: PropertyValues,
+}
+
+/// Values of a property.
+#[derive(Debug, Clone)]
+pub enum PropertyValues {
+    /// A category: places in a dictionary, [`UNSET`] where it is unknown.
+    Texts {
+        /// Texts; not all need be used.
+        dictionary: Arc<Vec<Box<str>>>,
+        /// One an event.
+        codes: Vec<u32>,
+    },
+    /// A number in units of its scale, a day, or a flag as 0 and 1.
+    Numbers(Vec<Option<i64>>),
+}
+
+/// Moments that events can have, in seconds since 1970-01-01T00:00:00Z: the years 1 to 9999, whatever the offset.
+pub const MOMENTS: std::ops::RangeInclusive<i64> = -62_135_683_200..=253_402_293_600;
+
+/// What is kept of an event's key: enough that two keys never look the same.
+pub fn event_key(key: &[u8]) -> u128 {
+    xxh3_128(key)
+}
+
+impl PropertyValues {
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        match self {
+            PropertyValues::Texts { codes, .. } => codes.len(),
+            PropertyValues::Numbers(values) => values.len(),
+        }
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
 /// What happens to a set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
@@ -110,6 +176,8 @@ pub struct Outcome {
     pub accepted: u32,
     /// Profiles that are new.
     pub created: u32,
+    /// Events among the accepted whose key had been seen before: they change nothing.
+    pub duplicates: u32,
     /// Rows that were not, with the reason, ascending.
     pub rejected: Vec<Rejected>,
     /// Data version that holds the batch.

@@ -18,15 +18,15 @@ use std::thread::JoinHandle;
 
 use crossbeam::channel::{Receiver, Sender, bounded};
 
-use crate::apply::{apply_people, apply_tag};
-use crate::batch::{Outcome, TagColumn, Upserts};
+use crate::apply::{apply_events, apply_people, apply_tag};
+use crate::batch::{EventColumn, Outcome, TagColumn, Upserts};
 use crate::error::{Error, Result};
 use crate::field::Field;
 use crate::ids::in_stripe;
 use crate::log;
 use crate::manifest::Manifest;
 use crate::parallel;
-use crate::prepare::{check_shape, decide_column};
+use crate::prepare::{Dated, check_shape, decide_column, decide_events};
 use crate::resolve::resolve;
 use crate::schema::SchemaJson;
 use crate::snapshot::{Options, Packs, Written};
@@ -88,16 +88,30 @@ impl BulkLoader {
     /// [`crate::Error`], of this batch or of one before it; the load is then over.
     pub fn add(&mut self, batch: Upserts) -> Result<Outcome> {
         check_shape(&self.view, &batch)?;
-        let (who, mut outcome) = resolve(&self.view, &batch)?;
+        let dated = Dated::new(&self.view, &batch);
+        let (who, mut outcome) = resolve(&self.view, &batch, dated.expired)?;
         if outcome.accepted > 0 {
             let before = self.view.next_one_id;
             apply_people(&mut self.view, &who.created, who.next_one_id, &who.identities)?;
             self.view.data_version += 1;
+            for (column, days) in batch.events.iter().zip(&dated.days) {
+                outcome.duplicates += self.add_events(column, days, &who.one_ids)?;
+            }
             self.tags.send(Job::Batch(batch.tags, who.one_ids))?;
             self.snapshot_if_due(in_stripe(before) > in_stripe(self.view.next_one_id))?;
         }
         outcome.data_version = self.view.data_version;
         Ok(outcome)
+    }
+
+    /// Adds the events of one column; gives how many of them had been seen.
+    fn add_events(&mut self, column: &EventColumn, days: &[i32], one_ids: &[u32]) -> Result<u32> {
+        let field = &mut self.view.events[column.event.0 as usize];
+        let (changes, duplicates) = decide_events(field, column, days, one_ids)?;
+        if !changes.is_empty() {
+            apply_events(Arc::make_mut(field), &changes, parallel::half_of_cores())?;
+        }
+        Ok(duplicates)
     }
 
     /// Makes everything durable.
@@ -116,7 +130,8 @@ impl BulkLoader {
             self.end_snapshot()?;
         }
         let people: u64 = self.view.id_types.iter().map(|field| field.bytes().memory).sum();
-        let owned_bytes = people + self.tags.owned_bytes.load(Ordering::Relaxed);
+        let events: u64 = self.view.events.iter().map(|field| field.bytes().memory).sum();
+        let owned_bytes = people + events + self.tags.owned_bytes.load(Ordering::Relaxed);
         // While one is being written, what it writes is counted too: waiting for it would hold up the load.
         let max = self.owned_bytes_max;
         let limit = if self.under_way.is_some() { max.saturating_mul(2) } else { max };

@@ -4,14 +4,17 @@
 //! ```text
 //!   record  = 1:u8 schema:json                                            the schema from here on
 //!           | 2:u8 next_one_id created* identities* values* tags*         upserts
+//!           | 5:u8 the same, and events*                                  upserts with events
 //!           | 3:u8 one_id*                                                erased profiles
-//!           | 4:u8 (tag value*)*                                          values that nobody has any more
+//!           | 4:u8 (owner value*)*                                        values that nobody has any more; an owner
+//!                                                                         is a tag, or from 2^20 on 2^8 an event + property
 //!   counts are varints, OneIDs ascending within a list are deltas as zigzag varints
 //! ```
 
 use crate::batch::SetOp;
-use crate::codec::{Reader, put_bytes, put_signed, put_varint};
-use crate::schema::{IdTypeId, TagId};
+use crate::codec::{Reader, put_bytes, put_signed, put_u32, put_u64, put_varint};
+use crate::column::UNKNOWN_VALUE;
+use crate::schema::{EventId, IdTypeId, PROPERTIES_MAX, PropertyId, TAGS_MAX, TagId};
 
 /// One record of the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,8 +26,37 @@ pub(crate) enum Record {
     /// Profiles erased.
     Erase(Vec<u32>),
     /// Values that nobody has any more, by tag: their texts go, their numbers stay taken.
-    Retire(Vec<(TagId, Vec<u32>)>),
+    Retire(Vec<(Dictionary, Vec<u32>)>),
 }
+
+/// Whose values.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Dictionary {
+    /// A tag's.
+    Tag(TagId),
+    /// A property's.
+    Property(EventId, PropertyId),
+}
+
+impl Dictionary {
+    const PROPERTIES_FROM: u32 = 1 << 20;
+
+    pub(crate) fn number(self) -> u32 {
+        match self {
+            Dictionary::Tag(tag) => tag.0,
+            Dictionary::Property(event, property) => Dictionary::PROPERTIES_FROM + (event.0 << 8 | property.0),
+        }
+    }
+
+    fn from_number(number: u32) -> Dictionary {
+        match number.checked_sub(Dictionary::PROPERTIES_FROM) {
+            None => Dictionary::Tag(TagId(number)),
+            Some(number) => Dictionary::Property(EventId(number >> 8), PropertyId(number & 0xFF)),
+        }
+    }
+}
+
+const _: () = assert!(TAGS_MAX < Dictionary::PROPERTIES_FROM as usize && PROPERTIES_MAX <= 1 << 8);
 
 /// Upserts, decided.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -39,6 +71,38 @@ pub(crate) struct Changes {
     pub(crate) values: Vec<(TagId, u32, Vec<Box<str>>)>,
     /// Changes by tag; sorted by OneID, those of one profile in turn.
     pub(crate) tags: Vec<(TagId, FieldChanges)>,
+    /// New events by kind.
+    pub(crate) events: Vec<(EventId, EventChanges)>,
+}
+
+/// New events of one kind, by profile and time, equal ones in order of acceptance; all lists are as long as `one_ids`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct EventChanges {
+    /// New values of a property: the first's number, and their texts in order.
+    pub(crate) values: Vec<(PropertyId, u32, Vec<Box<str>>)>,
+    pub(crate) one_ids: Vec<u32>,
+    /// Seconds since 1970-01-01T00:00:00Z.
+    pub(crate) at: Vec<i64>,
+    /// Days since 1970-01-01 in the space's zone, as it was known then.
+    pub(crate) days: Vec<i32>,
+    /// Empty where none has one.
+    pub(crate) keys: Vec<Option<EventKey>>,
+    /// [`UNKNOWN_VALUE`] where it is unknown.
+    pub(crate) properties: Vec<(PropertyId, Vec<i64>)>,
+}
+
+/// What is kept of a key: where the index has it, and what its row has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct EventKey {
+    pub(crate) hash: u32,
+    /// 62 bits.
+    pub(crate) fingerprint: i64,
+}
+
+impl EventKey {
+    pub(crate) fn of(key: u128) -> EventKey {
+        EventKey { hash: key as u32, fingerprint: (key >> 66) as i64 }
+    }
 }
 
 /// Identities in order of acceptance; their keys lie one after the other.
@@ -83,10 +147,13 @@ pub(crate) enum FieldChanges {
     Sets { changes: Vec<(u32, SetOp, u32)>, codes: Vec<u32> },
 }
 
+const DAY_SECONDS: i64 = 86_400;
+
 const SCHEMA: u8 = 1;
 const CHANGES: u8 = 2;
 const ERASE: u8 = 3;
 const RETIRE: u8 = 4;
+const CHANGES_WITH_EVENTS: u8 = 5;
 
 impl Record {
     /// Its payload in the log.
@@ -98,7 +165,7 @@ impl Record {
                 put_bytes(&mut out, json.as_bytes());
             }
             Record::Changes(changes) => {
-                out.push(CHANGES);
+                out.push(if changes.events.is_empty() { CHANGES } else { CHANGES_WITH_EVENTS });
                 changes.encode(&mut out);
             }
             Record::Erase(one_ids) => {
@@ -108,8 +175,8 @@ impl Record {
             Record::Retire(values) => {
                 out.push(RETIRE);
                 put_varint(&mut out, values.len() as u64);
-                for (tag, values) in values {
-                    put_varint(&mut out, tag.0.into());
+                for (owner, values) in values {
+                    put_varint(&mut out, owner.number().into());
                     put_ids(&mut out, values);
                 }
             }
@@ -123,10 +190,18 @@ impl Record {
         let record = match reader.u8()? {
             SCHEMA => Record::Schema(reader.text()?.to_string()),
             CHANGES => Record::Changes(Changes::decode(&mut reader)?),
+            CHANGES_WITH_EVENTS => {
+                let mut changes = Changes::decode(&mut reader)?;
+                for _ in 0..reader.count(2)? {
+                    changes.events.push((EventId(reader.varint_u32()?), EventChanges::decode(&mut reader)?));
+                }
+                Record::Changes(changes)
+            }
             ERASE => Record::Erase(read_ids(&mut reader)?),
             RETIRE => {
                 let count = reader.count(2)?;
-                let tags = (0..count).map(|_| Some((TagId(reader.varint_u32()?), read_ids(&mut reader)?)));
+                let tags =
+                    (0..count).map(|_| Some((Dictionary::from_number(reader.varint_u32()?), read_ids(&mut reader)?)));
                 Record::Retire(tags.collect::<Option<_>>()?)
             }
             _ => return None,
@@ -136,6 +211,12 @@ impl Record {
 }
 
 impl Changes {
+    /// Whether nothing is changed.
+    pub(crate) fn is_empty(&self) -> bool {
+        let nobody = self.created.is_empty() && self.identities.len() == 0;
+        nobody && self.values.is_empty() && self.tags.is_empty() && self.events.is_empty()
+    }
+
     fn encode(&self, out: &mut Vec<u8>) {
         put_varint(out, self.next_one_id.into());
         put_ids(out, &self.created);
@@ -149,14 +230,19 @@ impl Changes {
         put_varint(out, self.values.len() as u64);
         for (tag, first, texts) in &self.values {
             put_varint(out, tag.0.into());
-            put_varint(out, (*first).into());
-            put_varint(out, texts.len() as u64);
-            texts.iter().for_each(|text| put_bytes(out, text.as_bytes()));
+            put_texts(out, *first, texts);
         }
         put_varint(out, self.tags.len() as u64);
         for (tag, changes) in &self.tags {
             put_varint(out, tag.0.into());
             changes.encode(out);
+        }
+        if !self.events.is_empty() {
+            put_varint(out, self.events.len() as u64);
+            for (event, changes) in &self.events {
+                put_varint(out, event.0.into());
+                changes.encode(out);
+            }
         }
     }
 
@@ -170,14 +256,83 @@ impl Changes {
             changes.identities.push(id_type, one_id, reader.bytes()?);
         }
         for _ in 0..reader.count(3)? {
-            let (tag, first) = (TagId(reader.varint_u32()?), reader.varint_u32()?);
-            let count = reader.count(1)?;
-            let texts = (0..count).map(|_| reader.text().map(Into::into)).collect::<Option<Vec<_>>>()?;
+            let tag = TagId(reader.varint_u32()?);
+            let (first, texts) = read_texts(reader)?;
             changes.values.push((tag, first, texts));
         }
         for _ in 0..reader.count(2)? {
             let tag = TagId(reader.varint_u32()?);
             changes.tags.push((tag, FieldChanges::decode(reader)?));
+        }
+        Some(changes)
+    }
+}
+
+impl EventChanges {
+    /// Whether there are none.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.one_ids.is_empty()
+    }
+
+    fn encode(&self, out: &mut Vec<u8>) {
+        put_varint(out, self.values.len() as u64);
+        for (property, first, texts) in &self.values {
+            put_varint(out, property.0.into());
+            put_texts(out, *first, texts);
+        }
+        put_ids(out, &self.one_ids);
+        let mut before = 0;
+        for (at, day) in self.at.iter().zip(&self.days) {
+            put_signed(out, at - before);
+            put_signed(out, i64::from(*day) - at.div_euclid(DAY_SECONDS));
+            before = *at;
+        }
+        out.push(u8::from(!self.keys.is_empty()));
+        for key in &self.keys {
+            out.push(u8::from(key.is_some()));
+            if let Some(key) = key {
+                put_u32(out, key.hash);
+                put_u64(out, key.fingerprint as u64);
+            }
+        }
+        put_varint(out, self.properties.len() as u64);
+        for (property, values) in &self.properties {
+            put_varint(out, property.0.into());
+            values.iter().for_each(|value| put_known(out, Some(*value).filter(|value| *value != UNKNOWN_VALUE)));
+        }
+    }
+
+    fn decode(reader: &mut Reader<'_>) -> Option<EventChanges> {
+        let mut changes = EventChanges::default();
+        for _ in 0..reader.count(3)? {
+            let property = PropertyId(reader.varint_u32()?);
+            let (first, texts) = read_texts(reader)?;
+            changes.values.push((property, first, texts));
+        }
+        changes.one_ids = read_ids(reader)?;
+        let mut before = 0i64;
+        for _ in 0..changes.one_ids.len() {
+            let at = before.checked_add(reader.signed()?).filter(|at| at.unsigned_abs() < 1 << 38)?;
+            let day = at.div_euclid(DAY_SECONDS).checked_add(reader.signed()?)?;
+            changes.at.push(at);
+            changes.days.push(i32::try_from(day).ok()?);
+            before = at;
+        }
+        if reader.u8()? != 0 {
+            for _ in 0..changes.one_ids.len() {
+                changes.keys.push(match reader.u8()? {
+                    0 => None,
+                    _ => {
+                        let (hash, fingerprint) = (reader.u32()?, reader.u64()?);
+                        Some(EventKey { hash, fingerprint: i64::try_from(fingerprint).ok()? })
+                    }
+                });
+            }
+        }
+        for _ in 0..reader.count(1)? {
+            let property = PropertyId(reader.varint_u32()?);
+            let values = (0..changes.one_ids.len()).map(|_| Some(read_known(reader)?.unwrap_or(UNKNOWN_VALUE)));
+            changes.properties.push((property, values.collect::<Option<_>>()?));
         }
         Some(changes)
     }
@@ -200,8 +355,7 @@ impl FieldChanges {
                 put_varint(out, changes.len() as u64);
                 for (one_id, value) in changes {
                     put_delta(out, &mut before, *one_id);
-                    // Numbers stay within ±2^62, so one more still fits.
-                    put_signed(out, value.map_or(0, |v| if v >= 0 { v + 1 } else { v }));
+                    put_known(out, *value);
                 }
             }
             FieldChanges::Sets { changes, codes } => {
@@ -226,12 +380,7 @@ impl FieldChanges {
             let mut changes = Vec::with_capacity(count);
             for _ in 0..count {
                 let one_id = read_delta(reader, &mut before)?;
-                let value = match reader.signed()? {
-                    0 => None,
-                    v if v > 0 => Some(v - 1),
-                    v => Some(v),
-                };
-                changes.push((one_id, value));
+                changes.push((one_id, read_known(reader)?));
             }
             return Some(FieldChanges::Codes(changes));
         }
@@ -255,6 +404,32 @@ impl FieldChanges {
         }
         (kind == 1).then_some(FieldChanges::Sets { changes, codes })
     }
+}
+
+/// A value or none. Numbers stay within ±2^62, so one more still fits.
+fn put_known(out: &mut Vec<u8>, value: Option<i64>) {
+    put_signed(out, value.map_or(0, |v| if v >= 0 { v + 1 } else { v }));
+}
+
+fn read_known(reader: &mut Reader<'_>) -> Option<Option<i64>> {
+    Some(match reader.signed()? {
+        0 => None,
+        v if v > 0 => Some(v - 1),
+        v => Some(v),
+    })
+}
+
+fn put_texts(out: &mut Vec<u8>, first: u32, texts: &[Box<str>]) {
+    put_varint(out, first.into());
+    put_varint(out, texts.len() as u64);
+    texts.iter().for_each(|text| put_bytes(out, text.as_bytes()));
+}
+
+fn read_texts(reader: &mut Reader<'_>) -> Option<(u32, Vec<Box<str>>)> {
+    let first = reader.varint_u32()?;
+    let count = reader.count(1)?;
+    let texts = (0..count).map(|_| reader.text().map(Into::into)).collect::<Option<Vec<_>>>()?;
+    Some((first, texts))
 }
 
 fn put_delta(out: &mut Vec<u8>, before: &mut u32, one_id: u32) {
@@ -304,6 +479,20 @@ mod tests {
         ]
     }
 
+    fn event_changes() -> impl Strategy<Value = EventChanges> {
+        let key = proptest::option::of(any::<u128>().prop_map(EventKey::of));
+        let value = prop_oneof![Just(UNKNOWN_VALUE), -NUMBER_MAX..=NUMBER_MAX];
+        let row = (any::<u32>(), -(1i64 << 38) + 1..1i64 << 38, -1i32..=1, key, value);
+        proptest::collection::vec(row, 1..9).prop_map(|rows| EventChanges {
+            values: vec![(PropertyId(1), 4, vec!["x".into()])],
+            one_ids: rows.iter().map(|row| row.0).collect(),
+            at: rows.iter().map(|row| row.1).collect(),
+            days: rows.iter().map(|row| row.1.div_euclid(DAY_SECONDS) as i32 + row.2).collect(),
+            keys: rows.iter().map(|row| row.3).collect(),
+            properties: vec![(PropertyId(1), rows.iter().map(|row| row.4).collect())],
+        })
+    }
+
     proptest! {
         #[test]
         fn what_is_encoded_is_decoded(
@@ -311,6 +500,7 @@ mod tests {
             created in proptest::collection::vec(any::<u32>(), 0..9),
             keys in proptest::collection::vec((0u32..3, any::<u32>(), "[a-z]{1,9}"), 0..9),
             tags in proptest::collection::vec((0u32..9, field_changes()), 0..4),
+            events in proptest::collection::vec((0u32..3, event_changes()), 0..3),
         ) {
             let mut identities = Identities::default();
             keys.iter().for_each(|(id_type, one_id, key)| identities.push(IdTypeId(*id_type), *one_id, key.as_bytes()));
@@ -320,6 +510,7 @@ mod tests {
                 identities,
                 values: vec![(TagId(3), 7, vec!["a".into(), "".into()])],
                 tags: tags.into_iter().map(|(t, c)| (TagId(t), c)).collect(),
+                events: events.into_iter().map(|(e, c)| (EventId(e), c)).collect(),
             };
             let record = Record::Changes(changes);
             prop_assert_eq!(Record::decode(&record.encode()), Some(record));

@@ -121,6 +121,9 @@ pub struct ColumnView<'a> {
     owned: &'a [Option<Arc<OwnedPage>>],
 }
 
+/// Stands for an unknown value where values are plain numbers.
+pub(crate) const UNKNOWN_VALUE: i64 = i64::MIN;
+
 /// A new value (or unknown) of a profile: its place in the page, and what it becomes.
 pub(crate) type PageChange = (u16, Option<i64>);
 
@@ -204,6 +207,23 @@ impl StripeColumn {
 }
 
 impl<'a> ColumnView<'a> {
+    /// Nothing is known of anyone.
+    pub const UNKNOWN: ColumnView<'static> = ColumnView { entries: &[], codes: &[], owned: &[] };
+
+    /// A column that lies in some bytes as [`encode_values`] wrote it; none at all is all unknown.
+    pub(crate) fn over(bytes: &'a [u8]) -> Option<ColumnView<'a>> {
+        if bytes.is_empty() {
+            return Some(ColumnView::UNKNOWN);
+        }
+        let (entries, codes) = read_part(bytes)?;
+        Some(ColumnView { entries, codes, owned: &[] })
+    }
+
+    /// Whether every page lies within the codes.
+    pub(crate) fn is_sound(&self) -> bool {
+        self.entries.iter().all(|entry| mapped_page(entry, self.codes).is_some())
+    }
+
     /// Pages that may hold something known.
     #[inline]
     pub fn page_count(&self) -> usize {
@@ -309,6 +329,46 @@ impl OwnedPage {
             *self = OwnedPage { base, max_code: if empty { 0 } else { self.max_code + shift }, codes };
         }
     }
+}
+
+/// A column of `count` values, [`UNKNOWN_VALUE`] for none, each page in its narrowest width. `page_at` appends the values
+/// from a place on: at least as many as the page has left.
+pub(crate) fn encode_values(count: usize, page_at: &mut dyn FnMut(usize, &mut Vec<i64>)) -> Vec<u8> {
+    let pages = count.div_ceil(PAGE);
+    let codes_at = (HEADER_BYTES + pages * ENTRY_BYTES).next_multiple_of(PART_ALIGN);
+    let (mut out, mut codes) = (Vec::with_capacity(codes_at), Vec::new());
+    put_u32(&mut out, pages as u32);
+    put_u32(&mut out, 0);
+    let mut values = Vec::with_capacity(PAGE);
+    for from in (0..count).step_by(PAGE) {
+        values.clear();
+        page_at(from, &mut values);
+        values.truncate(PAGE.min(count - from));
+        let known = values.iter().copied().filter(|value| *value != UNKNOWN_VALUE);
+        let bounds = known.fold(None, |bounds: Option<(i64, i64)>, value| {
+            Some(bounds.map_or((value, value), |(low, high)| (low.min(value), high.max(value))))
+        });
+        let (base, max_code) = bounds.map_or((0, 0), |(low, high)| (low, high.wrapping_sub(low) as u64 + 1));
+        let code = |value: i64| if value == UNKNOWN_VALUE { 0 } else { value.wrapping_sub(base) as u64 + 1 };
+        let is_constant = values.iter().all(|value| code(*value) == max_code);
+        let width = if is_constant { 0 } else { width_for(max_code) };
+        put_u64(&mut out, base as u64);
+        put_u64(&mut out, max_code);
+        put_u32(&mut out, (codes.len() / PART_ALIGN) as u32);
+        put_u32(&mut out, width as u32);
+        let start = codes.len();
+        match width {
+            0 => {}
+            1 => codes.extend(values.iter().map(|value| code(*value) as u8)),
+            2 => values.iter().for_each(|value| codes.extend_from_slice(&(code(*value) as u16).to_le_bytes())),
+            4 => values.iter().for_each(|value| codes.extend_from_slice(&(code(*value) as u32).to_le_bytes())),
+            _ => values.iter().for_each(|value| codes.extend_from_slice(&code(*value).to_le_bytes())),
+        }
+        codes.resize(start + width * PAGE, 0);
+    }
+    pad_to(&mut out, PART_ALIGN);
+    out.extend_from_slice(&codes);
+    out
 }
 
 fn width_for(max_code: u64) -> usize {

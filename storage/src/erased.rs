@@ -4,10 +4,9 @@
 use std::collections::BTreeSet;
 
 use crate::bitmaps::ValueBitmap;
-use crate::changes::{Changes, FieldChanges, Identities, Record};
+use crate::changes::{Changes, Dictionary, EventChanges, FieldChanges, Identities, Record};
 use crate::error::Result;
 use crate::ids::{CHUNK_PROFILES, CHUNK_WORDS, KNOWN, STRIPE_CHUNKS, in_stripe, stripe_of};
-use crate::schema::TagId;
 use crate::view::View;
 
 /// Who lives in a view, to be looked up.
@@ -88,6 +87,9 @@ impl<'a> Living<'a> {
         for (_, of_tag) in &mut changes.tags {
             changed |= self.tag_without_gone(of_tag);
         }
+        for (_, events) in &mut changes.events {
+            changed |= self.events_without_gone(events);
+        }
         (changes, changed)
     }
 
@@ -117,19 +119,50 @@ impl<'a> Living<'a> {
     }
 }
 
-/// Values that some records give to anybody, by tag.
-pub(crate) fn values_given<'r>(records: impl Iterator<Item = &'r Record>) -> BTreeSet<(TagId, u32)> {
+impl Living<'_> {
+    fn events_without_gone(&self, events: &mut EventChanges) -> bool {
+        let stays: Vec<bool> = events.one_ids.iter().map(|one_id| self.contains(*one_id)).collect();
+        if stays.iter().all(|stays| *stays) {
+            return false;
+        }
+        retain_by(&mut events.one_ids, &stays);
+        retain_by(&mut events.at, &stays);
+        retain_by(&mut events.days, &stays);
+        // Empty where none has one.
+        retain_by(&mut events.keys, &stays);
+        events.properties.iter_mut().for_each(|(_, values)| retain_by(values, &stays));
+        true
+    }
+}
+
+fn retain_by<T>(all: &mut Vec<T>, stays: &[bool]) {
+    let mut stays = stays.iter();
+    all.retain(|_| stays.next().is_none_or(|stays| *stays));
+}
+
+/// A value of a tag or property, as something to look up.
+pub(crate) type Given = BTreeSet<(u32, u32)>;
+
+/// Values that some records give to anybody, by dictionary.
+pub(crate) fn values_given<'r>(records: impl Iterator<Item = &'r Record>) -> Given {
     let mut given = BTreeSet::new();
     for record in records {
         let Record::Changes(changes) = record else { continue };
+        for (event, events) in &changes.events {
+            for (property, values) in &events.properties {
+                let owner = Dictionary::Property(*event, *property).number();
+                given.extend(values.iter().filter_map(|v| u32::try_from(*v).ok()).map(|value| (owner, value)));
+            }
+        }
         for (tag, of_tag) in &changes.tags {
+            let owner = Dictionary::Tag(*tag).number();
             match of_tag {
                 FieldChanges::Codes(all) => {
                     // Of numbers and dates, too: they have no texts, and nobody looks for theirs.
                     let codes = all.iter().filter_map(|(_, value)| *value).filter_map(|v| u32::try_from(v).ok());
-                    given.extend(codes.map(|code| (*tag, code)));
+                    given.extend(codes.map(|code| (owner, code)));
                 }
-                FieldChanges::Sets { codes, .. } => given.extend(codes.iter().map(|code| (*tag, *code))),
+                FieldChanges::Sets { codes, .. } => given.extend(codes.iter().map(|code| (owner, *code))),
             }
         }
     }
@@ -137,11 +170,12 @@ pub(crate) fn values_given<'r>(records: impl Iterator<Item = &'r Record>) -> BTr
 }
 
 /// Blanks the texts of values that a record brings and that nobody is `given`; the record that retires them, if any.
-pub(crate) fn blank_unused(record: &mut Record, given: &BTreeSet<(TagId, u32)>) -> Option<Record> {
+pub(crate) fn blank_unused(record: &mut Record, given: &Given) -> Option<Record> {
     let Record::Changes(changes) = record else { return None };
     let mut retired = Vec::new();
-    for (tag, first, texts) in &mut changes.values {
-        let unused = (*first..).zip(texts).filter(|(value, text)| !text.is_empty() && !given.contains(&(*tag, *value)));
+    let mut blank = |owner: Dictionary, first: u32, texts: &mut Vec<Box<str>>| {
+        let is_given = |value| given.contains(&(owner.number(), value));
+        let unused = (first..).zip(texts).filter(|(value, text)| !text.is_empty() && !is_given(*value));
         let values: Vec<u32> = unused
             .map(|(value, text)| {
                 *text = "".into();
@@ -149,7 +183,15 @@ pub(crate) fn blank_unused(record: &mut Record, given: &BTreeSet<(TagId, u32)>) 
             })
             .collect();
         if !values.is_empty() {
-            retired.push((*tag, values));
+            retired.push((owner, values));
+        }
+    };
+    for (tag, first, texts) in &mut changes.values {
+        blank(Dictionary::Tag(*tag), *first, texts);
+    }
+    for (event, events) in &mut changes.events {
+        for (property, first, texts) in &mut events.values {
+            blank(Dictionary::Property(*event, *property), *first, texts);
         }
     }
     (!retired.is_empty()).then_some(Record::Retire(retired))
@@ -159,7 +201,7 @@ pub(crate) fn blank_unused(record: &mut Record, given: &BTreeSet<(TagId, u32)>) 
 mod tests {
     use super::*;
     use crate::batch::SetOp;
-    use crate::schema::IdTypeId;
+    use crate::schema::{EventId, IdTypeId, PropertyId, TagId};
 
     #[test]
     fn a_record_loses_what_is_of_people_who_are_gone_and_nothing_else() {
@@ -178,15 +220,30 @@ mod tests {
         let values = vec![(TagId(1), 8, vec!["eight".into(), "nine".into()])];
         let codes = FieldChanges::Codes(vec![(1, Some(4)), (2, Some(5)), (3, None)]);
         let tags = vec![(TagId(0), codes), (TagId(1), sets)];
-        let record = Changes { next_one_id: 5, created: vec![1, 2, 3], identities, values, tags };
+        let events = EventChanges {
+            values: vec![(PropertyId(0), 0, vec!["shop".into(), "web".into()])],
+            one_ids: vec![2, 1],
+            at: vec![20, 10],
+            days: vec![200, 100],
+            keys: Vec::new(),
+            properties: vec![(PropertyId(0), vec![1, 0])],
+        };
+        let events = vec![(EventId(0), events)];
+        let record = Changes { next_one_id: 5, created: vec![1, 2, 3], identities, values, tags, events };
         let (mut kept, changed) = living.without_gone(Record::Changes(record));
         assert!(changed);
         let given = values_given(std::iter::once(&kept));
-        assert_eq!(given, [(TagId(0), 4), (TagId(1), 6), (TagId(1), 7)].into());
-        assert_eq!(blank_unused(&mut kept, &given), Some(Record::Retire(vec![(TagId(1), vec![8, 9])])));
+        let shop = (Dictionary::Property(EventId(0), PropertyId(0)).number(), 0);
+        assert_eq!(given, [(0, 4), (1, 6), (1, 7), shop].into());
+        let web = (Dictionary::Property(EventId(0), PropertyId(0)), vec![1]);
+        let retired = vec![(Dictionary::Tag(TagId(1)), vec![8, 9]), web];
+        assert_eq!(blank_unused(&mut kept, &given), Some(Record::Retire(retired)));
         assert_eq!(blank_unused(&mut kept, &given), None, "only once");
         let Record::Changes(kept) = kept else { panic!("still changes") };
         assert_eq!(kept.created, [1, 3]);
+        let events = &kept.events[0].1;
+        assert_eq!((&events.one_ids[..], &events.at[..], &events.days[..]), (&[1][..], &[10][..], &[100][..]));
+        assert_eq!(events.properties, [(PropertyId(0), vec![0])]);
         assert_eq!(kept.identities.iter().map(|(_, id, _)| id).collect::<Vec<_>>(), [1, 3]);
         assert_eq!(kept.tags[0].1, FieldChanges::Codes(vec![(1, Some(4)), (3, None)]));
         let sets = FieldChanges::Sets { changes: vec![(1, SetOp::Add, 1), (3, SetOp::Remove, 2)], codes: vec![7, 6] };

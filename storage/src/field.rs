@@ -20,7 +20,7 @@ use crate::ids::{KNOWN, ValueId};
 use crate::index::HashIndex;
 use crate::keys::{KeysView, StripeKeys};
 use crate::lists::{ListsView, StripeLists};
-use crate::schema::{IdTypeId, TagId, TagType};
+use crate::schema::{EventId, IdTypeId, TagId, TagType};
 use crate::values::Values;
 
 /// Values numbered from here on have no bitmap: tags of so many values are read from their column or lists.
@@ -39,6 +39,35 @@ pub enum FieldId {
     IdType(IdTypeId),
     /// A tag.
     Tag(TagId),
+}
+
+/// What a part of a store snapshot belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Owner {
+    /// A field of profiles.
+    Field(FieldId),
+    /// An event.
+    Event(EventId),
+}
+
+impl Owner {
+    const EVENTS_FROM: u32 = 1 << 18;
+
+    /// The number that packs and manifests know it by.
+    pub fn number(self) -> u32 {
+        match self {
+            Owner::Field(id) => id.number(),
+            Owner::Event(event) => Owner::EVENTS_FROM + event.0,
+        }
+    }
+
+    /// What a number stands for.
+    pub fn from_number(number: u32) -> Option<Owner> {
+        match number.checked_sub(Owner::EVENTS_FROM) {
+            Some(event) => Some(Owner::Event(EventId(event))),
+            None => FieldId::from_number(number).map(Owner::Field),
+        }
+    }
 }
 
 impl FieldId {

@@ -18,7 +18,7 @@ use crate::manifest::{CURRENT, Manifest};
 use crate::policy::date_in;
 use crate::purge::{purge_kept, remove_unnamed};
 use crate::snapshot::{self, Options as SnapshotOptions, PACKS_DIR, Packs, Written};
-use crate::store::{Command, LOG_DIR, Options, Shared, SnapshotInfo};
+use crate::store::{Command, LOG_DIR, Options, Reply, Request, Shared, SnapshotInfo, kept_today};
 use crate::view::View;
 
 const KEEPER_TICK: Duration = Duration::from_millis(500);
@@ -87,6 +87,12 @@ impl Keeper {
         }
         let purge = self.shared.purge.load(Ordering::Acquire);
         self.purge_wait = if purge { self.purge_wait + KEEPER_TICK } else { Duration::ZERO };
+        let schema = self.shared.view().schema.clone();
+        if kept_today(&schema) != *schema {
+            let reply: Reply = Box::new(|_| {});
+            // Without a writer there is nothing to expire.
+            let _ = self.commands.send(Command::Write(Request::Expire, reply));
+        }
         let long_log = self.shared.log_bytes.load(Ordering::Relaxed) > self.options.log_bytes_max;
         if long_log || (purge && self.purge_wait > self.options.purge_after) {
             self.note(|keeper| keeper.take(&Wanted::Parts).map(drop));

@@ -4,6 +4,7 @@
 //! # Reading the source
 //! - [`ids`]: the id space and its units; [`schema`]: names and types
 //! - [`container`], [`bitmaps`], [`column`], [`pages`], [`lists`], [`keys`]: what a stripe keeps, mapped or owned
+//! - [`segment`], [`events`]: the rows of events; [`zone`]: the days that they fall on
 //! - [`values`], [`index`]: texts and identities to numbers
 //! - [`field`], [`view`]: what a question reads
 //! - [`batch`] → `resolve`, `prepare` → `changes` → `apply`: the way of a write
@@ -24,11 +25,14 @@ pub mod container;
 pub mod keys;
 pub mod lists;
 pub mod pages;
+pub mod segment;
 
+pub mod events;
 pub mod field;
 pub mod index;
 pub mod values;
 pub mod view;
+pub mod zone;
 
 mod apply;
 pub mod batch;
@@ -60,13 +64,16 @@ pub mod states;
 pub mod store;
 pub mod verify;
 
-pub use batch::{IdColumn, OnUnknown, Outcome, Rejected, SetOp, TagChanges, TagColumn, UNSET, Upserts};
+pub use batch::{
+    EventColumn, IdColumn, OnUnknown, Outcome, PropertyColumn, PropertyValues, Rejected, SetOp, TagChanges, TagColumn,
+    UNSET, Upserts,
+};
 pub use bulk::BulkLoader;
 pub use datadir::DataDir;
 pub use error::{Error, Result};
 pub use ids::{KNOWN, OneId, ValueId};
 pub use policy::{Clock, DatedPolicy};
-pub use schema::{IdTypeId, Schema, SchemaError, SchemaJson, Tag, TagId, TagType};
+pub use schema::{EventId, IdTypeId, PropertyId, Schema, SchemaError, SchemaJson, Tag, TagId, TagType};
 pub use states::{State, StateError, StateRef};
 pub use store::{Options, Reply, Request, SnapshotInfo, Store};
 pub use upload::{BitmapUpload, UploadMode};

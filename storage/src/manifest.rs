@@ -23,7 +23,7 @@ use crate::files::{Pending, list_dir};
 use crate::pack::{PartKind, PartName, PartPlace};
 use crate::stretch::Stretch;
 
-/// Format of manifests that this build writes.
+/// Format of manifests that this build writes; it reads this one and all before it.
 pub const MANIFEST_FORMAT: u32 = 2;
 /// The current manifest's file name.
 pub(crate) const CURRENT: &str = "manifest";

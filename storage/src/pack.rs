@@ -25,7 +25,7 @@ use crate::files;
 use crate::mapping::map_file;
 
 /// Format of packs that this build writes; it reads this one and all before it.
-pub const PACK_FORMAT: u32 = 1;
+pub const PACK_FORMAT: u32 = 2;
 const MAGIC: &[u8; 8] = b"HCPACK\0\0";
 const END_MAGIC: &[u8; 8] = b"HCPACKEN";
 const HEADER_BYTES: usize = 64;
@@ -49,14 +49,16 @@ pub enum PartKind {
     Keys = 4,
     /// Values of a tag, by code, and the table that finds them.
     Values = 5,
-    /// Hash table from identities to OneIDs.
+    /// Hash table from identities (or keys of events) to OneIDs.
     Index = 6,
+    /// Rows of an event in one stripe.
+    Rows = 7,
 }
 
 impl PartKind {
     fn from_u32(kind: u32) -> Option<PartKind> {
-        use PartKind::{Bitmaps, Column, Index, Keys, Lists, Values};
-        [Bitmaps, Column, Lists, Keys, Values, Index].into_iter().find(|k| *k as u32 == kind)
+        use PartKind::{Bitmaps, Column, Index, Keys, Lists, Rows, Values};
+        [Bitmaps, Column, Lists, Keys, Values, Index, Rows].into_iter().find(|k| *k as u32 == kind)
     }
 }
 

@@ -3,16 +3,25 @@
 //!
 //! A row is refused whole, before anything of it counts; an atomic batch with a refused row leaves no trace.
 
+use std::collections::HashSet;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 
-use crate::batch::{Outcome, SetOp, TagChanges, TagColumn, UNSET, Upserts};
-use crate::changes::{Changes, FieldChanges};
+use crate::batch::{
+    EventColumn, MOMENTS, Outcome, PropertyColumn, PropertyValues, Rejected, SetOp, TagChanges, TagColumn, UNSET,
+    Upserts,
+};
+use crate::changes::{Changes, EventChanges, EventKey, FieldChanges};
+use crate::column::{NUMBER_MAX, UNKNOWN_VALUE};
 use crate::error::{Error, Result};
+use crate::events::EventField;
 use crate::field::Field;
+use crate::ids::{in_stripe, stripe_of};
 use crate::resolve::{NOBODY, Resolved, resolve};
 use crate::schema::TagType;
-use crate::values::VALUE_BYTES_MAX;
+use crate::values::{VALUE_BYTES_MAX, Values};
 use crate::view::View;
+use crate::zone::DayClock;
 
 /// Decides a batch against the writer's view. New values are added to `view` (they are invisible until published).
 ///
@@ -20,7 +29,8 @@ use crate::view::View;
 /// [`Error::Refused`] for a batch that is not well-formed, [`Error::Full`], [`Error::Corrupt`].
 pub(crate) fn prepare(view: &mut View, batch: &Upserts) -> Result<(Changes, Outcome)> {
     check_shape(view, batch)?;
-    let (Resolved { one_ids, created, identities, next_one_id }, outcome) = resolve(view, batch)?;
+    let dated = Dated::new(view, batch);
+    let (Resolved { one_ids, created, identities, next_one_id }, mut outcome) = resolve(view, batch, dated.expired)?;
     let mut changes = Changes { next_one_id, created, identities, ..Changes::default() };
     for column in &batch.tags {
         let field = &mut view.tags[column.tag.0 as usize];
@@ -32,7 +42,48 @@ pub(crate) fn prepare(view: &mut View, batch: &Upserts) -> Result<(Changes, Outc
             changes.tags.push((column.tag, decided));
         }
     }
+    for (column, days) in batch.events.iter().zip(&dated.days) {
+        let field = &mut view.events[column.event.0 as usize];
+        let (decided, duplicates) = decide_events(field, column, days, &one_ids)?;
+        outcome.duplicates += duplicates;
+        if !decided.is_empty() {
+            changes.events.push((column.event, decided));
+        }
+    }
     Ok((changes, outcome))
+}
+
+/// The days that the events of a batch fall on.
+pub(crate) struct Dated {
+    /// By column and event.
+    pub(crate) days: Vec<Vec<i32>>,
+    /// Rows with events that are older than what is kept.
+    pub(crate) expired: Vec<Rejected>,
+}
+
+impl Dated {
+    pub(crate) fn new(view: &View, batch: &Upserts) -> Dated {
+        let mut dated = Dated { days: Vec::with_capacity(batch.events.len()), expired: Vec::new() };
+        if batch.events.is_empty() {
+            return dated;
+        }
+        let mut clock = DayClock::new(&view.schema.time_zone);
+        let today = clock.day_of(jiff::Timestamp::now().as_second());
+        for column in &batch.events {
+            let days: Vec<i32> = column.at.iter().map(|at| clock.day_of(*at)).collect();
+            let event = &view.schema.events[column.event.0 as usize];
+            if let Some(first) = event.first_kept(today) {
+                let old = column.rows.iter().zip(&days).filter(|(_, day)| **day < first);
+                dated.expired.extend(old.map(|(row, _)| Rejected {
+                    row: *row,
+                    code: "expired",
+                    message: format!("`{}` is kept for {} days", event.name, event.retain_days.unwrap_or(0)),
+                }));
+            }
+            dated.days.push(days);
+        }
+        dated
+    }
 }
 
 /// Checks that a batch fits the schema and itself.
@@ -65,7 +116,184 @@ pub(crate) fn check_shape(view: &View, batch: &Upserts) -> Result<()> {
             return refuse(format!("changes of tag `{}` that do not fit its type", tag.name));
         }
     }
+    check_events(view, batch)
+}
+
+fn check_events(view: &View, batch: &Upserts) -> Result<()> {
+    let refuse = |reason: String| Err(Error::Refused { code: "bad_batch", reason });
+    for column in &batch.events {
+        let Some(event) = view.schema.events.get(column.event.0 as usize) else {
+            return refuse(format!("there is no event number {}", column.event.0));
+        };
+        let count = column.rows.len();
+        let in_order = column.rows.is_sorted() && column.rows.last().is_none_or(|row| *row < batch.rows);
+        let keys_fit = column.keys.is_empty() || column.keys.len() == count;
+        if !in_order || column.at.len() != count || !keys_fit || column.at.iter().any(|at| !MOMENTS.contains(at)) {
+            return refuse(format!("events `{}` that do not fit the batch", event.name));
+        }
+        for (place, values) in column.properties.iter().enumerate() {
+            let declared = event.properties.get(values.property.0 as usize);
+            let is_twice = column.properties[..place].iter().any(|other| other.property == values.property);
+            let fits = match (&values.values, declared.map(|property| property.tag_type)) {
+                (PropertyValues::Texts { dictionary, .. }, Some(TagType::Category)) => {
+                    dictionary.iter().all(|text| text.len() <= VALUE_BYTES_MAX)
+                }
+                (PropertyValues::Numbers(list), Some(TagType::Number { .. } | TagType::Date | TagType::Flag)) => {
+                    list.iter().flatten().all(|value| (-NUMBER_MAX..=NUMBER_MAX).contains(value))
+                }
+                _ => false,
+            };
+            if !fits || is_twice || values.values.len() != count {
+                return refuse(format!("properties of events `{}` that do not fit", event.name));
+            }
+        }
+    }
     Ok(())
+}
+
+/// The events of a column that count, by profile and time, with their new values added to the field; and how many of
+/// them do not because their key has been seen.
+///
+/// # Errors
+/// [`Error::Refused`], [`Error::Corrupt`].
+pub(crate) fn decide_events(
+    field: &mut Arc<EventField>,
+    column: &EventColumn,
+    days: &[i32],
+    one_ids: &[u32],
+) -> Result<(EventChanges, u32)> {
+    let mut counted: Vec<(u32, i64, usize)> = Vec::with_capacity(column.rows.len());
+    let mut seen = Seen::new(field, column)?;
+    let mut duplicates = 0;
+    for (place, (row, at)) in column.rows.iter().zip(&column.at).enumerate() {
+        let Some(one_id) = one_ids.get(*row as usize).copied().filter(|one_id| *one_id != NOBODY) else { continue };
+        match column.keys.get(place).copied().flatten() {
+            Some(key) if seen.has(place, EventKey::of(key))? => duplicates += 1,
+            _ => counted.push((one_id, *at, place)),
+        }
+    }
+    counted.sort_by_key(|(one_id, at, _)| (*one_id, *at));
+    let mut changes = EventChanges {
+        one_ids: counted.iter().map(|(one_id, ..)| *one_id).collect(),
+        at: counted.iter().map(|(_, at, _)| *at).collect(),
+        days: counted.iter().map(|(.., place)| days[*place]).collect(),
+        ..EventChanges::default()
+    };
+    if column.keys.iter().any(Option::is_some) {
+        changes.keys = counted.iter().map(|(.., place)| column.keys[*place].map(EventKey::of)).collect();
+    }
+    for PropertyColumn { property, values } in &column.properties {
+        let listed = match values {
+            PropertyValues::Numbers(list) => {
+                counted.iter().map(|(.., place)| list[*place].unwrap_or(UNKNOWN_VALUE)).collect()
+            }
+            PropertyValues::Texts { dictionary, codes } => {
+                let known = &mut Arc::make_mut(field).values[property.0 as usize];
+                let first = known.count();
+                let (listed, added) = numbered(known, dictionary, counted.iter().map(|(.., place)| codes[*place]))?;
+                if !added.is_empty() {
+                    changes.values.push((*property, first, added));
+                }
+                listed
+            }
+        };
+        if listed.iter().any(|value| *value != UNKNOWN_VALUE) {
+            changes.properties.push((*property, listed));
+        }
+    }
+    Ok((changes, duplicates))
+}
+
+/// Dictionary places as value numbers, and the texts that are new.
+fn numbered(
+    values: &mut Values,
+    dictionary: &[Box<str>],
+    codes: impl Iterator<Item = u32>,
+) -> Result<(Vec<i64>, Vec<Box<str>>)> {
+    let mut numbers = vec![UNSET; dictionary.len()];
+    let (mut listed, mut added) = (Vec::new(), Vec::new());
+    for code in codes {
+        if code == UNSET {
+            listed.push(UNKNOWN_VALUE);
+            continue;
+        }
+        let Some(slot) = numbers.get_mut(code as usize) else {
+            return Err(Error::Refused { code: "bad_batch", reason: "a code outside of its dictionary".into() });
+        };
+        if *slot == UNSET {
+            let text = &dictionary[code as usize];
+            let before = values.count();
+            *slot = values.find_or_add(text)?.0;
+            if values.count() > before {
+                added.push(text.clone());
+            }
+        }
+        listed.push((*slot).into());
+    }
+    Ok((listed, added))
+}
+
+/// The keys of one event that have been seen.
+struct Seen<'a> {
+    field: &'a EventField,
+    /// By place: whether the index may hold the key. Asked of all at once, which overlaps the cache misses.
+    may_hold: Vec<bool>,
+    /// Those of the batch so far.
+    fresh: HashSet<EventKey, BuildHasherDefault<KeyHasher>>,
+}
+
+/// Keys are hashes already.
+#[derive(Default)]
+struct KeyHasher(u64);
+
+impl Hasher for KeyHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|byte| self.write_u64((*byte).into()));
+    }
+
+    fn write_u32(&mut self, hash: u32) {
+        self.write_u64(hash.into());
+    }
+
+    fn write_i64(&mut self, fingerprint: i64) {
+        self.write_u64(fingerprint as u64);
+    }
+
+    fn write_u64(&mut self, word: u64) {
+        self.0 = self.0.rotate_left(32) ^ word;
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
+impl<'a> Seen<'a> {
+    fn new(field: &'a EventField, column: &EventColumn) -> Result<Seen<'a>> {
+        let hash = |key: &Option<u128>| key.map_or(0, |key| u64::from(EventKey::of(key).hash) << 32);
+        let hashes: Vec<u64> = column.keys.iter().map(hash).collect();
+        let fresh = HashSet::with_capacity_and_hasher(hashes.len(), BuildHasherDefault::default());
+        Ok(Seen { field, may_hold: field.keys.may_hold(&hashes)?, fresh })
+    }
+
+    /// Whether the key of an event has been seen; from now on it has.
+    fn has(&mut self, place: usize, key: EventKey) -> Result<bool> {
+        if !self.fresh.insert(key) {
+            return Ok(true);
+        }
+        if !self.may_hold[place] {
+            return Ok(false);
+        }
+        let mut failed = None;
+        let found = self.field.keys.find(key.hash, |one_id| {
+            let has = self.field.stripe(stripe_of(one_id)).map(|s| s.has_key(in_stripe(one_id), key.fingerprint));
+            has.unwrap_or(Ok(false)).unwrap_or_else(|error| {
+                failed = Some(error);
+                false
+            })
+        })?;
+        failed.map_or(Ok(found.is_some()), Err)
+    }
 }
 
 /// A column in OneIDs and value numbers.

@@ -15,7 +15,7 @@ use std::path::Path;
 
 use crate::apply::apply;
 use crate::changes::Record;
-use crate::erased::{Living, blank_unused, values_given};
+use crate::erased::{Given, Living, blank_unused, values_given};
 use crate::error::{Error, Result};
 use crate::files::{PENDING_SUFFIX, list_dir, sync_dir};
 use crate::log::LogRecord;
@@ -69,8 +69,8 @@ fn purge_group(
         apply(&mut view, &Record::Erase(gone), first.data_version, 1)?;
     }
     let mut retired = unused(&view)?;
-    for (tag, values) in &mut retired {
-        values.retain(|value| !given.contains(&(*tag, *value)));
+    for (owner, values) in &mut retired {
+        values.retain(|value| !given.contains(&(owner.number(), *value)));
     }
     retired.retain(|(_, values)| !values.is_empty());
     if !retired.is_empty() {
@@ -112,13 +112,7 @@ fn filtered(records: Records, living: &Living<'_>) -> (Records, bool) {
 }
 
 /// The stretch that takes a stretch's place; its `profile_count` is how many it creates.
-fn purge_stretch(
-    space: &Path,
-    stretch: &Stretch,
-    records: Records,
-    changed: bool,
-    given: &BTreeSet<(crate::TagId, u32)>,
-) -> Result<Stretch> {
+fn purge_stretch(space: &Path, stretch: &Stretch, records: Records, changed: bool, given: &Given) -> Result<Stretch> {
     let (mut anew, mut created, mut changed) = (Vec::with_capacity(records.len()), 0, changed);
     for (seqno, mut record) in records {
         let retired = blank_unused(&mut record, given);

@@ -36,11 +36,12 @@ pub(crate) struct Resolved {
 /// Why a row does not count: code and message.
 type Fault = (&'static str, Cow<'static, str>);
 
-/// Finds out who each row means. An atomic batch with a row that does not count means nobody at all.
+/// Finds out who each row means, but for those that are `refused` already, in row order. An atomic batch with a row that
+/// does not count means nobody at all.
 ///
 /// # Errors
 /// [`Error::Full`], [`Error::Corrupt`].
-pub(crate) fn resolve(view: &View, batch: &Upserts) -> Result<(Resolved, Outcome)> {
+pub(crate) fn resolve(view: &View, batch: &Upserts, refused: Vec<Rejected>) -> Result<(Resolved, Outcome)> {
     let mut people = People {
         view,
         unknown: batch.unknown,
@@ -48,11 +49,14 @@ pub(crate) fn resolve(view: &View, batch: &Upserts) -> Result<(Resolved, Outcome
         resolved: Resolved { next_one_id: view.next_one_id, ..Resolved::default() },
         new_keys: Vec::new(),
     };
-    let mut outcome = Outcome::default();
-    let mut refused = batch.refused.iter().copied().peekable();
+    let mut skipped: Vec<u32> = batch.refused.iter().copied().chain(refused.iter().map(|r| r.row)).collect();
+    skipped.sort_unstable();
+    skipped.dedup();
+    let mut skipped = skipped.into_iter().peekable();
+    let mut outcome = Outcome { rejected: refused, ..Outcome::default() };
     people.resolved.one_ids.reserve(batch.rows as usize);
     for row in 0..batch.rows {
-        let one_id = match refused.next_if_eq(&row) {
+        let one_id = match skipped.next_if_eq(&row) {
             Some(_) => NOBODY,
             None => match people.resolve(row)? {
                 Ok(one_id) => one_id,
@@ -65,6 +69,7 @@ pub(crate) fn resolve(view: &View, batch: &Upserts) -> Result<(Resolved, Outcome
         people.resolved.one_ids.push(one_id);
     }
     let mut resolved = people.resolved;
+    outcome.rejected.sort_by_key(|rejected| rejected.row);
     if batch.atomic && !(outcome.rejected.is_empty() && batch.refused.is_empty()) {
         resolved = Resolved { next_one_id: view.next_one_id, ..Resolved::default() };
     }

@@ -23,6 +23,14 @@ pub struct TagId(pub u32);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct IdTypeId(pub u32);
 
+/// Place of an event in [`Schema::events`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct EventId(pub u32);
+
+/// Place of a property in [`Event::properties`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct PropertyId(pub u32);
+
 /// What a tag (or an event's property) holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum TagType {
@@ -63,6 +71,19 @@ pub struct Tag {
     pub tag_type: TagType,
 }
 
+/// A kind of dated behaviour: what is known of each that happens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Event {
+    /// Its name.
+    pub name: String,
+    /// Properties, by [`PropertyId`]; none of them a set.
+    pub properties: Vec<Tag>,
+    /// How many days back from today events are kept; for ever unless said.
+    pub retain_days: Option<u32>,
+    /// Events before this day (since 1970-01-01) are gone; it only ever rises.
+    pub kept_from: Option<i32>,
+}
+
 /// All that a space knows of the shape of its people.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Schema {
@@ -72,11 +93,13 @@ pub struct Schema {
     pub id_types: Vec<String>,
     /// Tags, by [`TagId`].
     pub tags: Vec<Tag>,
+    /// Events, by [`EventId`].
+    pub events: Vec<Event>,
 }
 
 impl Default for Schema {
     fn default() -> Self {
-        Schema { time_zone: "UTC".into(), id_types: Vec::new(), tags: Vec::new() }
+        Schema { time_zone: "UTC".into(), id_types: Vec::new(), tags: Vec::new(), events: Vec::new() }
     }
 }
 
@@ -102,6 +125,10 @@ pub enum SchemaError {
     BadScale { scale: u64 },
     #[error("only a number has a scale; `{name}` is a {asked}")]
     ScaleOfOther { name: String, asked: String },
+    #[error("property `{name}` of event `{event}` cannot be a set: an event has one value of each")]
+    SetProperty { event: String, name: String },
+    #[error("`retain_days` of event `{event}` is 1 to {RETAIN_DAYS_MAX}, not {asked}")]
+    BadRetention { event: String, asked: u64 },
     #[error("{what}: at most {max}")]
     TooMany { what: &'static str, max: usize },
 }
@@ -119,6 +146,21 @@ pub struct SchemaJson {
     /// By name. Order of first appearance gives the [`TagId`].
     #[serde(default)]
     pub tags: BTreeMap<String, TagJson>,
+    /// By name. Order of first appearance gives the [`EventId`].
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub events: BTreeMap<String, EventJson>,
+}
+
+/// An event as written in JSON.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EventJson {
+    /// By name. Order of first appearance gives the [`PropertyId`].
+    #[serde(default)]
+    pub properties: BTreeMap<String, TagJson>,
+    /// How many days back from today events are kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retain_days: Option<u64>,
 }
 
 /// A tag's type as written in JSON.
@@ -145,7 +187,7 @@ pub enum TypeName {
     Date,
 }
 
-/// Words that the language needs for itself and so cannot be names of tags and id types.
+/// Words that the language needs for itself and so cannot be names of tags, id types, events and properties.
 const RESERVED: &[&str] = &[
     "and",
     "as",
@@ -181,8 +223,16 @@ const RESERVED: &[&str] = &[
     "true",
     "where",
 ];
+/// What an event's condition and an event's line call something of their own.
+const RESERVED_OF_EVENTS: &[&str] = &["at", "day", "event", "id", "key"];
 /// Most tags of a space.
 pub const TAGS_MAX: usize = 10_000;
+/// Most events of a space.
+pub const EVENTS_MAX: usize = 1_000;
+/// Most properties of an event.
+pub const PROPERTIES_MAX: usize = 200;
+/// Longest retention: a thousand years are for ever.
+pub const RETAIN_DAYS_MAX: u64 = 365_000;
 /// Most id types of a space.
 pub const ID_TYPES_MAX: usize = 64;
 
@@ -205,6 +255,12 @@ impl Schema {
     /// The id type of that name.
     pub fn id_type(&self, name: &str) -> Option<IdTypeId> {
         self.id_types.iter().position(|t| t == name).map(|at| IdTypeId(at as u32))
+    }
+
+    /// The event of that name.
+    pub fn event(&self, name: &str) -> Option<(EventId, &Event)> {
+        let at = self.events.iter().position(|e| e.name == name)?;
+        Some((EventId(at as u32), &self.events[at]))
     }
 
     /// Type of a tag that exists.
@@ -232,6 +288,9 @@ impl Schema {
         }
         for (name, tag) in &asked.tags {
             next.add_tag(name, tag.resolve(name)?)?;
+        }
+        for (name, event) in &asked.events {
+            next.add_event(name, event)?;
         }
         Ok(next)
     }
@@ -281,12 +340,93 @@ impl Schema {
         Ok(TagId(self.tags.len() as u32 - 1))
     }
 
+    /// Adds an event unless it is there, those of its properties that are not, and its retention if said.
+    ///
+    /// # Errors
+    /// [`SchemaError`] where a name is bad or taken, or a property has another type.
+    pub fn add_event(&mut self, name: &str, asked: &EventJson) -> Result<EventId, SchemaError> {
+        let id = match self.event(name) {
+            Some((id, _)) => id,
+            None => {
+                check_name(name, "event")?;
+                if self.events.len() == EVENTS_MAX {
+                    return Err(SchemaError::TooMany { what: "events of a space", max: EVENTS_MAX });
+                }
+                let event = Event { name: name.into(), properties: Vec::new(), retain_days: None, kept_from: None };
+                self.events.push(event);
+                EventId(self.events.len() as u32 - 1)
+            }
+        };
+        let event = &mut self.events[id.0 as usize];
+        for (property, declared) in &asked.properties {
+            event.add_property(property, declared.resolve(property)?)?;
+        }
+        if let Some(days) = asked.retain_days {
+            if days == 0 || days > RETAIN_DAYS_MAX {
+                return Err(SchemaError::BadRetention { event: name.into(), asked: days });
+            }
+            event.retain_days = Some(days as u32);
+        }
+        Ok(id)
+    }
+
     /// The schema as JSON shows it.
     pub fn to_json(&self) -> SchemaJson {
         SchemaJson {
             time_zone: Some(self.time_zone.clone()),
             id_types: self.id_types.clone(),
             tags: self.tags.iter().map(|t| (t.name.clone(), TagJson::from(t.tag_type))).collect(),
+            events: self.events.iter().map(|e| (e.name.clone(), e.to_json())).collect(),
+        }
+    }
+}
+
+impl Event {
+    /// The first day whose events are kept, where there is one; `today` is a day of the space's zone.
+    pub fn first_kept(&self, today: i32) -> Option<i32> {
+        let retained = self.retain_days.map(|days| today.saturating_sub(days as i32));
+        retained.max(self.kept_from)
+    }
+
+    /// The property of that name.
+    pub fn property(&self, name: &str) -> Option<(PropertyId, &Tag)> {
+        let at = self.properties.iter().position(|p| p.name == name)?;
+        Some((PropertyId(at as u32), &self.properties[at]))
+    }
+
+    /// Adds a property unless it is there with that type.
+    ///
+    /// # Errors
+    /// [`SchemaError`] where the name is bad or the event's own, or the type is another, or a set.
+    pub fn add_property(&mut self, name: &str, property_type: TagType) -> Result<PropertyId, SchemaError> {
+        if let Some((id, property)) = self.property(name) {
+            if property.tag_type == property_type {
+                return Ok(id);
+            }
+            return Err(SchemaError::TypeChanged {
+                name: format!("{}.{name}", self.name),
+                stands: describe(property.tag_type),
+                asked: describe(property_type),
+            });
+        }
+        check_name(name, "property")?;
+        if RESERVED_OF_EVENTS.contains(&name) {
+            return Err(SchemaError::ReservedName { name: name.into(), what: "property" });
+        }
+        if property_type == TagType::Set {
+            return Err(SchemaError::SetProperty { event: self.name.clone(), name: name.into() });
+        }
+        if self.properties.len() == PROPERTIES_MAX {
+            return Err(SchemaError::TooMany { what: "properties of an event", max: PROPERTIES_MAX });
+        }
+        self.properties.push(Tag { name: name.into(), tag_type: property_type });
+        Ok(PropertyId(self.properties.len() as u32 - 1))
+    }
+
+    fn to_json(&self) -> EventJson {
+        EventJson {
+            properties: self.properties.iter().map(|p| (p.name.clone(), TagJson::from(p.tag_type))).collect(),
+            retain_days: self.retain_days.map(u64::from),
         }
     }
 }

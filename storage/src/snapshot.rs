@@ -19,16 +19,17 @@ use crate::apply::{Installed, schema_from, schema_to};
 use crate::bitmaps::StripeBitmaps;
 use crate::column::StripeColumn;
 use crate::error::{Error, Result};
-use crate::field::{Field, FieldId, FieldStripe, Forward};
+use crate::events::{EventField, EventStripe};
+use crate::field::{Field, FieldId, FieldStripe, Forward, Owner};
 use crate::files::create_dir;
-use crate::ids::KNOWN;
+use crate::ids::{KNOWN, in_stripe, stripe_of};
 use crate::index::HashIndex;
 use crate::keys::StripeKeys;
 use crate::lists::StripeLists;
 use crate::manifest::{CURRENT, Manifest};
 use crate::pack::{Pack, PackWriter, Part, PartKind, PartName, PartPlace, pack_file_name};
 use crate::parallel;
-use crate::schema::{TagId, TagType};
+use crate::schema::{EventId, PropertyId, TagId, TagType};
 use crate::values::Values;
 use crate::view::View;
 
@@ -45,7 +46,11 @@ pub(crate) struct Written {
     pub(crate) installed: Vec<Installed>,
     pub(crate) values: Vec<(TagId, u32, Values)>,
     /// New tables, and the index that they hold.
-    pub(crate) indexes: Vec<(FieldId, Vec<Arc<Part>>, HashIndex)>,
+    pub(crate) indexes: Vec<(Owner, Vec<Arc<Part>>, HashIndex)>,
+    /// Stripes of events that were folded: as they were taken, and the part that has their rows.
+    pub(crate) rows: Vec<(EventId, usize, Arc<EventStripe>, Option<Arc<Part>>)>,
+    /// New values of properties, and how many there were.
+    pub(crate) property_values: Vec<(EventId, PropertyId, u32, Values)>,
     /// Parts that were copied as they are, from where to where.
     moved: Vec<(PartPlace, PartPlace)>,
 }
@@ -102,25 +107,48 @@ pub(crate) fn open_view(space: &Path, manifest: &Manifest, packs: &mut Packs) ->
     view.data_version = manifest.data_version;
     view.next_one_id = manifest.next_one_id;
     view.profile_count = manifest.profile_count;
-    let mut tables: BTreeMap<FieldId, Vec<Arc<Part>>> = BTreeMap::new();
+    let mut tables: BTreeMap<Owner, Vec<Arc<Part>>> = BTreeMap::new();
     for (name, place) in &manifest.parts {
         let part = packs[&place.pack].part(*name, *place)?;
-        let id = FieldId::from_number(name.field).filter(|id| field_exists(&view, *id));
-        let Some(id) = id else {
+        let stray = || {
             let expected = "a field of the schema";
-            return Err(Error::corrupt(&space.join(CURRENT), 0, expected, format!("field {}", name.field)));
+            Error::corrupt(&space.join(CURRENT), 0, expected, format!("field {}", name.field))
         };
-        let field = view.field_mut(id);
-        match name.kind {
-            PartKind::Values => field.values = Values::mapped(part)?,
-            PartKind::Index => tables.entry(id).or_default().push(part),
-            kind => put_part(field.stripe_mut(name.stripe as usize), kind, part),
+        let owner = Owner::from_number(name.field).ok_or_else(stray)?;
+        match (owner, name.kind) {
+            (_, PartKind::Index) => tables.entry(owner).or_default().push(part),
+            (Owner::Field(id), kind) if field_exists(&view, id) => match kind {
+                PartKind::Values => view.field_mut(id).values = Values::mapped(part)?,
+                kind => put_part(view.field_mut(id).stripe_mut(name.stripe as usize), kind, part),
+            },
+            (Owner::Event(event), kind) => {
+                let field = view.events.get_mut(event.0 as usize).map(Arc::make_mut).ok_or_else(stray)?;
+                match kind {
+                    PartKind::Rows => *field.stripe_mut(name.stripe as usize) = EventStripe::mapped(part),
+                    PartKind::Values => {
+                        *field.values.get_mut(name.stripe as usize).ok_or_else(stray)? = Values::mapped(part)?;
+                    }
+                    _ => return Err(stray()),
+                }
+            }
+            _ => return Err(stray()),
         }
     }
-    for (id, tables) in tables {
-        view.field_mut(id).index = HashIndex::mapped(tables);
+    for (owner, tables) in tables {
+        if let Some(index) = index_of(&mut view, owner) {
+            *index = HashIndex::mapped(tables);
+        }
     }
     Ok(view)
+}
+
+/// The index of an id type, or of the keys of an event.
+fn index_of(view: &mut View, owner: Owner) -> Option<&mut HashIndex> {
+    match owner {
+        Owner::Field(id) if field_exists(view, id) => Some(&mut view.field_mut(id).index),
+        Owner::Event(event) => view.events.get_mut(event.0 as usize).map(|field| &mut Arc::make_mut(field).keys),
+        Owner::Field(_) => None,
+    }
 }
 
 fn field_exists(view: &View, id: FieldId) -> bool {
@@ -137,7 +165,7 @@ fn put_part(stripe: &mut FieldStripe, kind: PartKind, part: Arc<Part>) {
         PartKind::Column => stripe.forward = Forward::Column(StripeColumn::mapped(part)),
         PartKind::Lists => stripe.forward = Forward::Lists(StripeLists::mapped(part)),
         PartKind::Keys => stripe.forward = Forward::Keys(StripeKeys::mapped(part)),
-        PartKind::Values | PartKind::Index => {}
+        PartKind::Values | PartKind::Index | PartKind::Rows => {}
     }
 }
 
@@ -176,8 +204,16 @@ pub(crate) fn write_parts(
         parts,
         stretches: Vec::new(),
     };
-    let mut written =
-        Written { manifest, packs, installed: Vec::new(), values: Vec::new(), indexes: Vec::new(), moved };
+    let mut written = Written {
+        manifest,
+        packs,
+        installed: Vec::new(),
+        values: Vec::new(),
+        indexes: Vec::new(),
+        rows: Vec::new(),
+        property_values: Vec::new(),
+        moved,
+    };
     written.find_installed(view)?;
     Ok(written)
 }
@@ -210,13 +246,19 @@ enum Job<'a> {
     Stripe(&'a Field, usize),
     Values(&'a Field),
     Index(&'a Field),
+    Rows(&'a EventField, usize),
+    /// Values of the properties, and the table of keys.
+    Dictionaries(&'a EventField),
 }
 
 /// All of a view, the longest first.
 fn jobs(view: &View) -> Vec<Job<'_>> {
     let stripes = view.fields().flat_map(|field| (0..field.stripes.len()).map(move |at| Job::Stripe(field, at)));
     let indexes = view.id_types.iter().map(|field| Job::Index(field));
-    indexes.chain(stripes).chain(view.tags.iter().map(|field| Job::Values(field))).collect()
+    let rows = view.events.iter().flat_map(|field| (0..field.stripes.len()).map(move |at| Job::Rows(field, at)));
+    let dictionaries = view.events.iter().map(|field| Job::Dictionaries(field));
+    let values = view.tags.iter().map(|field| Job::Values(field));
+    indexes.chain(rows).chain(stripes).chain(dictionaries).chain(values).collect()
 }
 
 type Leaves = Vec<(PartName, Leaf)>;
@@ -253,30 +295,50 @@ fn encode(view: &View, job: Job<'_>, purge: bool) -> Result<Leaves> {
             let name = |kind| PartName { field: field.id.number(), stripe: stripe as u32, kind };
             Ok(leaves(field, stripe)?.into_iter().map(|(kind, leaf)| (name(kind), leaf)).collect())
         }
-        Job::Values(field) => encode_values(field),
-        Job::Index(field) => encode_index(view, field, purge),
+        Job::Values(field) => encode_values(Owner::Field(field.id), 0, &field.values),
+        Job::Index(field) => encode_index(view, Owner::Field(field.id), &field.index, purge),
+        Job::Rows(field, stripe) => encode_rows(view, field, stripe),
+        Job::Dictionaries(field) => {
+            let owner = Owner::Event(field.id);
+            let mut leaves = encode_index(view, owner, &field.keys, purge)?;
+            for (values, property) in field.values.iter().zip(0..) {
+                leaves.extend(encode_values(owner, property, values)?);
+            }
+            Ok(leaves)
+        }
     }
 }
 
-fn encode_values(field: &Field) -> Result<Leaves> {
-    let name = PartName { field: field.id.number(), stripe: 0, kind: PartKind::Values };
-    let leaf = match field.values.base().filter(|_| field.values.is_mapped_only()) {
+fn encode_values(owner: Owner, number: u32, values: &Values) -> Result<Leaves> {
+    let name = PartName { field: owner.number(), stripe: number, kind: PartKind::Values };
+    let leaf = match values.base().filter(|_| values.is_mapped_only()) {
         Some(part) => Some(Leaf::Keep(part.clone())),
-        None => field.values.encode()?.map(Leaf::Write),
+        None => values.encode()?.map(Leaf::Write),
     };
     Ok(leaf.map(|leaf| (name, leaf)).into_iter().collect())
 }
 
-fn encode_index(view: &View, field: &Field, purge: bool) -> Result<Leaves> {
+fn encode_index(view: &View, owner: Owner, index: &HashIndex, purge: bool) -> Result<Leaves> {
     let live = view.live.stripes.iter().map(|s| Ok(s.bitmaps()?.value(KNOWN))).collect::<Result<Vec<_>>>()?;
     let keep = |one_id: u32| {
-        let stripe = live.get(crate::ids::stripe_of(one_id));
-        !purge || stripe.is_some_and(|live| live.contains(crate::ids::in_stripe(one_id)))
+        let stripe = live.get(stripe_of(one_id));
+        !purge || stripe.is_some_and(|live| live.contains(in_stripe(one_id)))
     };
-    let (kept, table) = field.index.encode(purge, keep)?;
-    let tables = field.index.tables()[..kept].iter().cloned().map(Leaf::Keep).chain(table.map(Leaf::Write));
-    let name = |at| PartName { field: field.id.number(), stripe: at, kind: PartKind::Index };
+    let (kept, table) = index.encode(purge, keep)?;
+    let tables = index.tables()[..kept].iter().cloned().map(Leaf::Keep).chain(table.map(Leaf::Write));
+    let name = |at| PartName { field: owner.number(), stripe: at, kind: PartKind::Index };
     Ok((0..).zip(tables).map(|(at, leaf)| (name(at), leaf)).collect())
+}
+
+/// Folds the rows of a stripe, without those whose profile was erased or whose day is over.
+fn encode_rows(view: &View, field: &EventField, number: usize) -> Result<Leaves> {
+    let name = PartName { field: Owner::Event(field.id).number(), stripe: number as u32, kind: PartKind::Rows };
+    let stripe = &field.stripes[number];
+    let live = view.live.stripe(number).bitmaps()?.value(KNOWN);
+    let first_day = view.schema.events[field.id.0 as usize].kept_from.map_or(i64::MIN, i64::from);
+    let keep = |owner: u32, day: i64| day >= first_day && live.contains(owner);
+    let leaf = leaf(stripe.base(), stripe.is_mapped_only(), &|| stripe.encode(&keep))?;
+    Ok(leaf.map(|leaf| (name, leaf)).into_iter().collect())
 }
 
 fn leaves(field: &Field, stripe: usize) -> Result<Vec<(PartKind, Leaf)>> {
@@ -324,6 +386,11 @@ fn packs_to_leave(view: &View, packs: &Packs, options: &Options) -> BTreeSet<u64
         field.values.base().map(&mut count);
         field.index.tables().iter().for_each(&mut count);
     }
+    for field in &view.events {
+        field.stripes.iter().filter(|s| s.is_mapped_only()).filter_map(|s| s.base()).for_each(&mut count);
+        field.values.iter().filter_map(Values::base).for_each(&mut count);
+        field.keys.tables().iter().for_each(&mut count);
+    }
     let mut leave = options.leave.clone();
     for (number, (bytes, parts)) in named {
         if let Some(pack) = packs.get(&number)
@@ -361,25 +428,55 @@ impl Written {
             }
             self.find_installed_dictionary(field)?;
         }
+        view.events.iter().try_for_each(|field| self.find_installed_events(field))
+    }
+
+    fn find_installed_events(&mut self, field: &EventField) -> Result<()> {
+        let number = Owner::Event(field.id).number();
+        for (at, old) in field.stripes.iter().enumerate() {
+            let name = PartName { field: number, stripe: at as u32, kind: PartKind::Rows };
+            let place = self.manifest.parts.get(&name).copied();
+            if !old.is_mapped_only() || old.base().map(|part| part.place()) != place {
+                let part = place.map(|place| self.packs[&place.pack].part(name, place)).transpose()?;
+                self.rows.push((field.id, at, old.clone(), part));
+            }
+        }
+        for (values, property) in field.values.iter().zip(0..) {
+            if let Some(mapped) = self.newly_mapped(number, property, values)? {
+                self.property_values.push((field.id, PropertyId(property), values.count(), mapped));
+            }
+        }
+        let tables = self.tables_of(number)?;
+        self.indexes.push((Owner::Event(field.id), tables, field.keys.clone()));
         Ok(())
+    }
+
+    /// Values whose part is another than the one they lie over.
+    fn newly_mapped(&self, field: u32, number: u32, values: &Values) -> Result<Option<Values>> {
+        let name = PartName { field, stripe: number, kind: PartKind::Values };
+        match self.manifest.parts.get(&name) {
+            Some(place) if values.base().map(|part| part.place()) != Some(*place) => {
+                Values::mapped(self.packs[&place.pack].part(name, *place)?).map(Some)
+            }
+            _ => Ok(None),
+        }
+    }
+
+    fn tables_of(&self, field: u32) -> Result<Vec<Arc<Part>>> {
+        let of_field = self.manifest.parts.iter().filter(|(n, _)| n.field == field && n.kind == PartKind::Index);
+        of_field.map(|(n, place)| self.packs[&place.pack].part(*n, *place)).collect()
     }
 
     fn find_installed_dictionary(&mut self, field: &Field) -> Result<()> {
         let number = field.id.number();
-        if let FieldId::Tag(tag) = field.id {
-            let name = PartName { field: number, stripe: 0, kind: PartKind::Values };
-            if let Some(place) = self.manifest.parts.get(&name)
-                && field.values.base().map(|p| p.place()) != Some(*place)
-            {
-                let values = Values::mapped(self.packs[&place.pack].part(name, *place)?)?;
-                self.values.push((tag, field.values.count(), values));
-            }
+        if let FieldId::Tag(tag) = field.id
+            && let Some(values) = self.newly_mapped(number, 0, &field.values)?
+        {
+            self.values.push((tag, field.values.count(), values));
         }
         if matches!(field.id, FieldId::IdType(_)) {
-            let of_field = self.manifest.parts.iter().filter(|(n, _)| n.field == number && n.kind == PartKind::Index);
-            let tables: Result<Vec<Arc<Part>>> =
-                of_field.map(|(n, place)| self.packs[&place.pack].part(*n, *place)).collect();
-            self.indexes.push((field.id, tables?, field.index.clone()));
+            let tables = self.tables_of(number)?;
+            self.indexes.push((Owner::Field(field.id), tables, field.index.clone()));
         }
         Ok(())
     }
@@ -393,9 +490,26 @@ impl Written {
                 field.values = values.clone();
             }
         }
-        for (id, tables, taken) in &self.indexes {
-            let field = view.field_mut(*id);
-            field.index = field.index.over(tables.clone(), taken);
+        for (event, at, taken, folded) in &self.rows {
+            let stripe = view.events.get_mut(event.0 as usize).and_then(|f| Arc::make_mut(f).stripes.get_mut(*at));
+            if let Some(stripe) = stripe
+                && let Some(next) = stripe.over(taken, folded.clone())
+            {
+                *stripe = Arc::new(next);
+            }
+        }
+        for (event, property, count, values) in &self.property_values {
+            let field = view.events.get_mut(event.0 as usize).map(Arc::make_mut);
+            if let Some(current) = field.and_then(|field| field.values.get_mut(property.0 as usize))
+                && current.count() == *count
+            {
+                *current = values.clone();
+            }
+        }
+        for (owner, tables, taken) in &self.indexes {
+            if let Some(index) = index_of(view, *owner) {
+                *index = index.over(tables.clone(), taken);
+            }
         }
     }
 }

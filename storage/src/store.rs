@@ -43,6 +43,7 @@ use crate::snapshot::{self, PACKS_DIR, Packs, Written};
 use crate::states::{State, StateError, StateRef, States};
 use crate::upload::{BitmapUpload, decide_upload};
 use crate::view::View;
+use crate::zone::DayClock;
 
 /// Directory of the log within a space.
 pub(crate) const LOG_DIR: &str = "log";
@@ -91,6 +92,8 @@ pub enum Request {
     Upserts(Upserts),
     /// More schema.
     Schema(SchemaJson),
+    /// Events that are older than what is kept go.
+    Expire,
     /// People to erase; those that do not live are passed over, and the outcome's `accepted` counts the others.
     Erase(Vec<OneId>),
     /// A value's people as a bitmap.
@@ -547,7 +550,7 @@ impl Writer {
         match request {
             Request::Upserts(batch) => {
                 let (changes, outcome) = prepare(&mut self.view, &batch)?;
-                let record = (outcome.accepted > 0).then_some(Record::Changes(changes));
+                let record = (!changes.is_empty()).then_some(Record::Changes(changes));
                 Ok((record, outcome))
             }
             Request::Bitmap(upload) => {
@@ -556,6 +559,11 @@ impl Writer {
             }
             Request::Schema(asked) => {
                 let next = self.view.schema.extended(&asked, self.view.next_one_id > 0)?;
+                let record = (next != *self.view.schema).then(|| Record::Schema(schema_to(&next)));
+                Ok((record, Outcome::default()))
+            }
+            Request::Expire => {
+                let next = kept_today(&self.view.schema);
                 let record = (next != *self.view.schema).then(|| Record::Schema(schema_to(&next)));
                 Ok((record, Outcome::default()))
             }
@@ -623,4 +631,14 @@ fn run_sync(shared: &Shared, groups: &Receiver<Group>) {
 
 fn fail(replies: Vec<(Reply, Outcome)>, reason: &str) {
     replies.into_iter().for_each(|(reply, _)| reply(Err(Error::WritesStopped { reason: reason.into() })));
+}
+
+/// The schema with today's first day of each event that is not kept for ever.
+pub(crate) fn kept_today(schema: &Schema) -> Schema {
+    let mut next = schema.clone();
+    if next.events.iter().any(|event| event.retain_days.is_some()) {
+        let today = DayClock::new(&schema.time_zone).day_of(jiff::Timestamp::now().as_second());
+        next.events.iter_mut().for_each(|event| event.kept_from = event.first_kept(today));
+    }
+    next
 }

@@ -5,10 +5,11 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use crate::error::Result;
+use crate::events::EventField;
 use crate::field::{Field, FieldId};
-use crate::ids::{KNOWN, STRIPE_CHUNKS, STRIPE_PROFILES, ValueId};
+use crate::ids::{KNOWN, PAGE_PROFILES, STRIPE_CHUNKS, STRIPE_PAGES, STRIPE_PROFILES, ValueId};
 use crate::manifest::Manifest;
-use crate::schema::TagType;
+use crate::schema::{PropertyId, TagType};
 use crate::snapshot::{Packs, open_packs};
 use crate::store::recover;
 use crate::view::View;
@@ -68,7 +69,54 @@ pub fn verify_space(dir: &Path) -> Result<Report> {
             }
         }
     }
+    for field in &recovery.view.events {
+        for stripe in 0..field.stripes.len() {
+            match verify_rows(&recovery.view, field, stripe) {
+                Ok(problems) => report.problems.extend(problems),
+                Err(error) => report.problems.push(error.to_string()),
+            }
+        }
+    }
     Ok(report)
+}
+
+/// The laws of the rows of one stripe of one event.
+fn verify_rows(view: &View, field: &EventField, stripe: usize) -> Result<Vec<String>> {
+    let event = &view.schema.events[field.id.0 as usize];
+    let place = || format!("event `{}`, stripe {stripe}", event.name);
+    let mut problems = Vec::new();
+    for segment in field.stripes[stripe].segments() {
+        let rows = segment.open()?;
+        let (owners, at, days) = (rows.owners(), rows.at(), rows.day());
+        let mut before = (-1, i64::MIN);
+        for row in 0..rows.row_count() {
+            let (Some(owner), Some(at), Some(_)) = (owners.value(row), at.value(row), days.value(row)) else {
+                problems.push(format!("{}: row {row} has no owner or no time", place()));
+                return Ok(problems);
+            };
+            if (owner, at) < before || owner >= STRIPE_PROFILES.into() {
+                problems.push(format!("{}: row {row} is out of order", place()));
+                return Ok(problems);
+            }
+            before = (owner, at);
+        }
+        for page in 0..STRIPE_PAGES {
+            let within = |row| owners.value(row).is_some_and(|owner| owner / i64::from(PAGE_PROFILES) == page as i64);
+            if !rows.rows_of_pages(page, page + 1).all(within) {
+                problems.push(format!("{}: rows of page {page} are not its own", place()));
+            }
+        }
+        for (property, number) in event.properties.iter().zip(0..) {
+            let (id, count) = (PropertyId(number), field.values[number as usize].count());
+            let column = rows.property(id);
+            let strange =
+                (0..rows.row_count()).find(|row| column.value(*row).is_some_and(|v| v >= count.into() || v < 0));
+            if let (TagType::Category, Some(row)) = (property.tag_type, strange) {
+                problems.push(format!("{}: row {row} has a `{}` that has no text", place(), property.name));
+            }
+        }
+    }
+    Ok(problems)
 }
 
 fn name(view: &View, field: &Field) -> String {

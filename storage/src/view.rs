@@ -6,11 +6,13 @@
 use std::sync::Arc;
 
 use crate::error::Result;
+use crate::events::EventField;
 use crate::field::{Field, FieldId};
 use crate::ids::{KNOWN, OneId, in_stripe, stripe_of, stripes_for};
 use crate::index::hash_key;
 use crate::keys::Keys;
-use crate::schema::{IdTypeId, Schema, TagId};
+use crate::schema::{EventId, IdTypeId, Schema, TagId};
+use crate::values::Values;
 
 /// One data version of a space.
 #[derive(Debug, Clone)]
@@ -24,6 +26,7 @@ pub struct View {
     pub(crate) live: Arc<Field>,
     pub(crate) id_types: Vec<Arc<Field>>,
     pub(crate) tags: Vec<Arc<Field>>,
+    pub(crate) events: Vec<Arc<EventField>>,
 }
 
 impl View {
@@ -38,6 +41,7 @@ impl View {
             live: Arc::new(Field::empty(FieldId::Live, None)),
             id_types: Vec::new(),
             tags: Vec::new(),
+            events: Vec::new(),
         }
     }
 
@@ -74,6 +78,11 @@ impl View {
     /// A tag's field.
     pub fn tag(&self, tag: TagId) -> &Field {
         &self.tags[tag.0 as usize]
+    }
+
+    /// All events of one kind.
+    pub fn event(&self, event: EventId) -> &EventField {
+        &self.events[event.0 as usize]
     }
 
     /// An id type's field.
@@ -147,6 +156,11 @@ impl View {
             let index = Arc::make_mut(mine).index.split();
             Arc::make_mut(taken).index = index;
         }
+        for (mine, taken) in self.events.iter_mut().zip(&mut taken.events) {
+            let mine = Arc::make_mut(mine);
+            Arc::make_mut(taken).keys = mine.keys.split();
+            mine.stripes.iter_mut().filter(|stripe| !stripe.is_mapped_only()).for_each(|s| Arc::make_mut(s).take());
+        }
         taken
     }
 
@@ -159,6 +173,20 @@ impl View {
         for (tag, declared) in schema.tags.iter().enumerate().skip(self.tags.len()) {
             let id = FieldId::Tag(TagId(tag as u32));
             self.tags.push(Arc::new(Field::empty(id, Some(declared.tag_type))));
+        }
+        for event in self.events.len()..schema.events.len() {
+            self.events.push(Arc::new(EventField::empty(EventId(event as u32))));
+        }
+        for (field, declared) in self.events.iter_mut().zip(&schema.events) {
+            if field.values.len() < declared.properties.len() {
+                Arc::make_mut(field).values.resize_with(declared.properties.len(), Values::default);
+            }
+        }
+        // Rows whose day is over go with the next store snapshot.
+        for (field, (before, now)) in self.events.iter_mut().zip(self.schema.events.iter().zip(&schema.events)) {
+            if before.kept_from != now.kept_from {
+                Arc::make_mut(field).stripes.iter_mut().for_each(|stripe| Arc::make_mut(stripe).mark_dead());
+            }
         }
         self.schema = Arc::new(schema);
     }

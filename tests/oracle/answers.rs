@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, HashMap};
 
 use headcount::query::cell::Cell;
 
-use super::lines::day_number;
-use super::meaning::Held;
+use super::clock::day_number;
 use super::people::{Kind, Value, World};
+use super::values::Held;
 
 /// A label that is unequal for unequal cells.
 pub fn label(cell: &Cell<'_>) -> String {

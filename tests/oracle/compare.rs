@@ -9,10 +9,12 @@ use queryparser::ast::{Aggregate, Decimal, Predicate};
 
 use super::answers::{cell, groups, is_cell, label, pairs};
 use super::drive::{by_text, by_tree, rows};
-use super::meaning::{Asked, Held};
+use super::meaning::Asked;
 use super::people::{Kind, Value, World};
 use super::predicates::{Maker, as_of, named, not};
 use super::random::Random;
+use super::shrink::shrunken;
+use super::values::Held;
 
 /// The outcome of a check; what differs, in words.
 pub type Checked = Result<(), String>;
@@ -67,6 +69,17 @@ pub fn share(space: &Space, world: &World, audience: &Predicate, base: &Predicat
     same("base_count", found.base_count, size(&b))?;
     let both = a.iter().zip(&b).filter(|(a, b)| **a && **b).count() as f64;
     same("share", found.share, (size(&b) > 0).then(|| both / size(&b) as f64))
+}
+
+/// The smallest pair of audience and base, one made smaller after the other, of which a check fails still.
+fn shrunken_pair(
+    audience: &Predicate,
+    base: &Predicate,
+    check: impl Fn(&Predicate, &Predicate) -> Checked,
+) -> Option<String> {
+    let (audience, _) = shrunken(audience, |p| check(p, base).err())?;
+    let (base, how) = shrunken(base, |p| check(&audience, p).err())?;
+    Some(format!("{how}\n  shrunken audience: {audience}\n  shrunken base: {base}"))
 }
 
 /// Rows of members: all of them with all columns, a page, and an order.
@@ -189,7 +202,7 @@ pub fn distribution(
 fn units(value: &Value) -> i64 {
     match value {
         Value::Number(n) => *n,
-        Value::Date(date) => super::lines::day_number(*date),
+        Value::Date(date) => super::clock::day_number(*date),
         other => panic!("{other:?} has no units"),
     }
 }
@@ -338,7 +351,8 @@ pub fn everything(space: &Space, world: &World, random: &mut Random, rounds: u32
         let mut maker = Maker { world, random };
         let (audience, base) = (maker.predicate(2), maker.predicate(1));
         let about = |e: String| format!("{e}\n  audience: {audience}\n  base: {base}\n  as of {as_of}");
-        share(space, world, &audience, &base, as_of).map_err(about)?;
+        let check = |a: &Predicate, b: &Predicate| share(space, world, a, b, as_of);
+        check(&audience, &base).map_err(|e| about(shrunken_pair(&audience, &base, check).unwrap_or(e)))?;
         let tag = random.below(world.tags.len() as u64) as usize;
         let other = random.below(world.tags.len() as u64) as usize;
         let top = *random.pick(&[0, 1, 3, 100, 1_000_000]);

@@ -12,6 +12,12 @@ use storage::{BitmapUpload, OneId, Request, TagId, UploadMode};
 
 use super::people::Mode;
 
+/// Whether the product takes events; worlds have none while it does not.
+pub const EVENTS: bool = false;
+
+/// Whether the product answers `was`; worlds remember no earlier states while it does not.
+pub const EARLIER_STATES: bool = false;
+
 /// An engine that can be closed and opened again.
 pub struct Product {
     home: tempfile::TempDir,
@@ -56,6 +62,12 @@ impl Product {
     pub fn upsert(&self, body: &str, options: UpsertOptions) -> UpsertAnswer {
         let (sender, receiver) = mpsc::channel();
         self.space().upsert_lines(body.as_bytes(), options, move |answer| sender.send(answer).unwrap()).unwrap();
+        receiver.recv().unwrap().unwrap()
+    }
+
+    pub fn events(&self, body: &str, options: UpsertOptions) -> UpsertAnswer {
+        let (sender, receiver) = mpsc::channel();
+        self.space().event_lines(body.as_bytes(), options, move |answer| sender.send(answer).unwrap()).unwrap();
         receiver.recv().unwrap().unwrap()
     }
 

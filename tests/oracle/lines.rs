@@ -5,8 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::civil::Date;
-use storage::{IdColumn, IdTypeId, SetOp, TagChanges, TagColumn, TagId, UNSET, Upserts};
 
+use super::clock::Zone;
+use super::drive::EVENTS;
+use super::event_lines::EventFalls;
 use super::people::{Kind, Line, Value, World, number_text};
 use super::random::Random;
 
@@ -91,12 +93,14 @@ pub struct Fall {
 pub struct Falls {
     pub id_types: Vec<String>,
     pub tags: BTreeMap<String, Fall>,
+    pub events: EventFalls,
 }
 
 impl Falls {
     /// Some tags of every kind.
     pub fn random(random: &mut Random) -> Falls {
-        let mut falls = Falls { id_types: Vec::new(), tags: BTreeMap::new() };
+        let events = if EVENTS { EventFalls::random(random) } else { EventFalls::default() };
+        let mut falls = Falls { id_types: Vec::new(), tags: BTreeMap::new(), events };
         let id_types = 1 + random.below(3);
         falls.id_types = ["member", "phone", "e_mail"][..id_types as usize].iter().map(|n| n.to_string()).collect();
         for prefix in ["flag", "city", "likes", "age", "born"] {
@@ -130,21 +134,40 @@ impl Falls {
 
     /// The schema as the product takes it.
     pub fn schema(&self) -> storage::SchemaJson {
-        let tags: serde_json::Map<String, serde_json::Value> = self
-            .tags
-            .iter()
-            .map(|(name, fall)| {
-                let json = match fall.kind {
-                    Kind::Flag => serde_json::json!({"type": "flag"}),
-                    Kind::Category => serde_json::json!({"type": "category"}),
-                    Kind::Set => serde_json::json!({"type": "set"}),
-                    Kind::Number(scale) => serde_json::json!({"type": "number", "scale": scale}),
-                    Kind::Date => serde_json::json!({"type": "date"}),
-                };
-                (name.clone(), json)
-            })
-            .collect();
-        serde_json::from_value(serde_json::json!({"id_types": self.id_types, "tags": tags})).unwrap()
+        let of = |falls: &BTreeMap<String, Fall>| -> serde_json::Value {
+            falls
+                .iter()
+                .map(|(name, fall)| (name.clone(), type_json(fall.kind)))
+                .collect::<serde_json::Map<_, _>>()
+                .into()
+        };
+        let mut schema = serde_json::json!({"id_types": self.id_types, "tags": of(&self.tags)});
+        if !self.events.events.is_empty() {
+            let event = |properties| serde_json::json!({"properties": of(properties)});
+            let events = self.events.events.iter().map(|(name, properties)| (name.clone(), event(properties)));
+            schema["events"] = events.collect::<serde_json::Map<_, _>>().into();
+            schema["time_zone"] = self.events.zone.into();
+        }
+        serde_json::from_value(schema).unwrap()
+    }
+
+    /// Adds to a world what the schema adds to the product.
+    pub fn extend(&self, world: &mut World) {
+        if !self.events.events.is_empty() {
+            world.zone = Zone::named(self.events.zone);
+        }
+        world.extend(&self.id_types, &self.kinds());
+        world.extend_events(&self.events.kinds());
+    }
+}
+
+fn type_json(kind: Kind) -> serde_json::Value {
+    match kind {
+        Kind::Flag => serde_json::json!({"type": "flag"}),
+        Kind::Category => serde_json::json!({"type": "category"}),
+        Kind::Set => serde_json::json!({"type": "set"}),
+        Kind::Number(scale) => serde_json::json!({"type": "number", "scale": scale}),
+        Kind::Date => serde_json::json!({"type": "date"}),
     }
 }
 
@@ -205,6 +228,11 @@ impl Fall {
         value
     }
 
+    /// Whether a value that is made alone is known.
+    pub fn is_known(&self, random: &mut Random) -> bool {
+        random.below(1000) < self.known
+    }
+
     /// A known value; a set may come out empty.
     pub fn known_value(&self, random: &mut Random) -> Value {
         match self.kind {
@@ -256,18 +284,17 @@ pub fn somebody(random: &mut Random, world: &World) -> Option<u32> {
     (0..count).map(|at| ((start + at) % count) as usize).find(|id| world.people[*id].is_some()).map(|id| id as u32)
 }
 
-/// A good line, about somebody new or known.
-pub fn line(random: &mut Random, world: &World, falls: &Falls) -> Line {
-    let mut line = Line::default();
-    let known = if random.percent(55) { somebody(random, world) } else { None };
+/// Identities of a person, or of somebody new; now and then with more than they had.
+pub fn identities(random: &mut Random, world: &World, known: Option<u32>, more_percent: u64) -> Vec<(u8, String)> {
+    let mut ids: Vec<(u8, String)> = Vec::new();
     if let Some(person) = known.and_then(|id| world.people[id as usize].as_ref()) {
         let (id_type, id) = random.pick(&person.ids).clone();
-        line.ids.push((id_type, id.into()));
+        ids.push((id_type, id.into()));
     }
     for id_type in 0..world.id_types.len() as u8 {
-        let has = line.ids.iter().any(|(t, _)| *t == id_type);
-        if !has && (random.percent(30) || (line.ids.is_empty() && id_type as usize + 1 == world.id_types.len())) {
-            line.ids.push((id_type, format!("{}{}", random.word(&["M", "", "p-", "é'"]), random.below(1 << 40))));
+        let has = ids.iter().any(|(t, _)| *t == id_type);
+        if !has && (random.percent(more_percent) || (ids.is_empty() && id_type as usize + 1 == world.id_types.len())) {
+            ids.push((id_type, format!("{}{}", random.word(&["M", "", "p-", "é'"]), random.below(1 << 40))));
         }
     }
     if random.percent(1)
@@ -275,9 +302,16 @@ pub fn line(random: &mut Random, world: &World, falls: &Falls) -> Line {
     {
         // Perhaps of somebody else: two profiles in a line.
         let (id_type, id) = random.pick(&person.ids).clone();
-        line.ids.retain(|(t, _)| *t != id_type);
-        line.ids.push((id_type, id.into()));
+        ids.retain(|(t, _)| *t != id_type);
+        ids.push((id_type, id.into()));
     }
+    ids
+}
+
+/// A good line, about somebody new or known.
+pub fn line(random: &mut Random, world: &World, falls: &Falls) -> Line {
+    let known = if random.percent(55) { somebody(random, world) } else { None };
+    let mut line = Line { ids: identities(random, world, known, 30), ..Line::default() };
     for (tag, (name, kind)) in world.tags.iter().enumerate() {
         let Some(fall) = falls.tags.get(name) else { continue };
         let texts = |random: &mut Random| (0..random.below(4)).map(|_| fall.text(random)).collect::<Vec<_>>();
@@ -298,30 +332,42 @@ pub fn line(random: &mut Random, world: &World, falls: &Falls) -> Line {
     line
 }
 
+/// Identities as JSON.
+pub fn identities_json(ids: &[(u8, String)], world: &World) -> String {
+    let quoted = |text: &str| serde_json::to_string(text).unwrap();
+    let pairs = ids.iter().map(|(t, id)| format!("{}:{}", quoted(&world.id_types[*t as usize]), quoted(id)));
+    format!("{{{}}}", pairs.collect::<Vec<_>>().join(","))
+}
+
+/// A value as JSON.
+pub fn value_json(value: Option<&Value>, kind: Kind) -> String {
+    let quoted = |text: &str| serde_json::to_string(text).unwrap();
+    match (value, kind) {
+        (None, _) => "null".to_string(),
+        (Some(Value::Flag(value)), _) => value.to_string(),
+        (Some(Value::Text(text)), _) => quoted(text),
+        (Some(Value::Set(set)), _) => format!("[{}]", set.iter().map(|t| quoted(t)).collect::<Vec<_>>().join(",")),
+        (Some(Value::Number(n)), Kind::Number(scale)) => number_text(*n, scale),
+        (Some(Value::Date(date)), _) => quoted(&date.to_string()),
+        (Some(other), kind) => panic!("{other:?} in a {kind:?}"),
+    }
+}
+
 /// The line as JSON.
 pub fn json(line: &Line, world: &World) -> String {
     let quoted = |text: &str| serde_json::to_string(text).unwrap();
     let list = |texts: &[Arc<str>]| format!("[{}]", texts.iter().map(|t| quoted(t)).collect::<Vec<_>>().join(","));
     let name = |tag: usize| quoted(&world.tags[tag].0);
     let object = |pairs: Vec<String>| format!("{{{}}}", pairs.join(","));
-    let ids = line.ids.iter().map(|(t, id)| format!("{}:{}", quoted(&world.id_types[*t as usize]), quoted(id)));
-    let mut parts = vec![format!("\"id\":{}", object(ids.collect()))];
+    let mut parts = vec![format!("\"id\":{}", identities_json(&line.ids, world))];
     if !line.unset.is_empty() {
         let names: Vec<Arc<str>> = line.unset.iter().map(|tag| world.tags[*tag].0.as_str().into()).collect();
         parts.push(format!("\"unset\":{}", list(&names)));
     }
-    let set = line.set.iter().map(|(tag, value)| {
-        let text = match (value, world.tags[*tag].1) {
-            (None, _) => "null".to_string(),
-            (Some(Value::Flag(value)), _) => value.to_string(),
-            (Some(Value::Text(text)), _) => quoted(text),
-            (Some(Value::Set(set)), _) => list(&set.iter().cloned().collect::<Vec<_>>()),
-            (Some(Value::Number(n)), Kind::Number(scale)) => number_text(*n, scale),
-            (Some(Value::Date(date)), _) => quoted(&date.to_string()),
-            (Some(other), kind) => panic!("{other:?} in a {kind:?}"),
-        };
-        format!("{}:{text}", name(*tag))
-    });
+    let set = line
+        .set
+        .iter()
+        .map(|(tag, value)| format!("{}:{}", name(*tag), value_json(value.as_ref(), world.tags[*tag].1)));
     parts.push(format!("\"set\":{}", object(set.collect())));
     for (word, changes) in [("add", &line.add), ("remove", &line.remove)] {
         if !changes.is_empty() {
@@ -363,67 +409,4 @@ pub fn bad_line(random: &mut Random, world: &World) -> String {
         11 if tag.1 != Kind::Set => format!("{{{id},\"add\":{{\"{}\":[\"x\"]}}}}", tag.0),
         _ => format!("{{{id},\"set\":{{\"{}\":{wrong}}}}}", tag.0),
     }
-}
-
-/// Many new people at once, for [`storage::BulkLoader`]; they are added to the world too.
-pub fn many(random: &mut Random, world: &mut World, falls: &mut Falls, count: u32) -> Upserts {
-    let mut ids = IdColumn { id_type: IdTypeId(0), offsets: vec![0], bytes: Vec::new() };
-    let names: Vec<String> = world.tags.iter().map(|(name, _)| name.clone()).collect();
-    let mut columns: Vec<TagColumn> = Vec::new();
-    let first = world.people.len() as u32;
-    for row in 0..count {
-        let key = format!("M{}", first + row);
-        ids.bytes.extend_from_slice(key.as_bytes());
-        ids.offsets.push(ids.bytes.len() as u32);
-        let tags = names.iter().map(|name| falls.tags.get_mut(name).and_then(|fall| fall.next(random))).collect();
-        let id: (u8, Box<str>) = (0, key.into());
-        world.by_id.insert(id.clone(), first + row);
-        world.people.push(Some(super::people::Person { ids: vec![id], tags }));
-    }
-    let new = &world.people[first as usize..];
-    for (tag, (_, kind)) in world.tags.iter().enumerate() {
-        let values =
-            new.iter().zip(0u32..).filter_map(|(person, row)| Some((row, person.as_ref()?.tags[tag].as_ref()?)));
-        let mut dictionary: Vec<Box<str>> = Vec::new();
-        let mut places = std::collections::HashMap::<Arc<str>, u32>::new();
-        let mut code = |text: &Arc<str>| {
-            *places.entry(text.clone()).or_insert_with(|| {
-                dictionary.push((**text).into());
-                dictionary.len() as u32 - 1
-            })
-        };
-        let (mut texts, mut numbers, mut sets, mut codes) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        for (row, value) in values {
-            match value {
-                Value::Text(text) => texts.push((row, code(text))),
-                Value::Set(set) => {
-                    codes.extend(set.iter().map(&mut code));
-                    sets.push((row, SetOp::Replace, codes.len() as u32));
-                }
-                Value::Flag(flag) => numbers.push((row, Some(i64::from(*flag)))),
-                Value::Number(n) => numbers.push((row, Some(*n))),
-                Value::Date(date) => numbers.push((row, Some(day_number(*date)))),
-            }
-        }
-        assert!(texts.iter().all(|(_, code)| *code != UNSET));
-        let dictionary = Arc::new(dictionary);
-        let changes = match kind {
-            Kind::Category => TagChanges::Texts { dictionary, changes: texts },
-            Kind::Set => TagChanges::Sets { dictionary, changes: sets, codes },
-            _ => TagChanges::Numbers(numbers),
-        };
-        columns.push(TagColumn { tag: TagId(tag as u32), changes });
-    }
-    Upserts { rows: count, ids: vec![ids], tags: columns, ..Upserts::default() }
-}
-
-/// Days since 1970-01-01, counted on the calendar.
-pub fn day_number(date: Date) -> i64 {
-    let (year, month) = (i64::from(date.year()), i64::from(date.month()));
-    // Howard Hinnant's days_from_civil.
-    let year = if month <= 2 { year - 1 } else { year };
-    let era = year.div_euclid(400);
-    let of_era = year - era * 400;
-    let of_year = (153 * ((month + 9) % 12) + 2) / 5 + i64::from(date.day()) - 1;
-    era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719_468
 }

@@ -2,6 +2,7 @@
 //! Knows no index and no plan. A leaf says true, false or unknown of each person; a predicate says only in or out.
 
 use std::cmp::Ordering;
+use std::collections::HashSet;
 
 use jiff::civil::Date;
 use queryparser::ast::{
@@ -10,6 +11,7 @@ use queryparser::ast::{
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::people::{Kind, Person, Value, World};
+use super::values::{Has, Held, is_like};
 
 /// A question about a world on a day.
 pub struct Asked<'w> {
@@ -17,33 +19,11 @@ pub struct Asked<'w> {
     pub as_of: Date,
 }
 
-/// What a clause is held against.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Held {
-    /// Nobody's minimum.
-    Null,
-    Bool(bool),
-    Text(String),
-    Date(Date),
-    /// `digits / 10^scale`.
-    Decimal(i128, u32),
-    /// A mean: `num / den`.
-    Mean(i128, i128),
-}
-
-/// What a person has.
-enum Has<'p> {
-    OneId(u32),
-    Ids(Vec<&'p str>),
-    Flag(bool),
-    Text(&'p str),
-    Set(Vec<&'p str>),
-    Number(i64, u8),
-    Date(Date),
-}
-
 /// What a person with a OneID has of an operand; none where it is unknown.
-type Look = Box<dyn for<'p> Fn(u32, &'p Person) -> Option<Has<'p>>>;
+pub type Look<'a> = Box<dyn for<'p> Fn(u32, &'p Person) -> Option<Has<'p>> + 'a>;
+
+/// What a clause says of what it looks at: true or false; neither where it holds it against null.
+pub type Test<'a> = Box<dyn Fn(&Has<'_>) -> Option<bool> + 'a>;
 
 impl Asked<'_> {
     /// Whether each OneID ever given out is a member.
@@ -68,63 +48,10 @@ impl Asked<'_> {
                 let (tag, _) = self.world.tag(&name.text).unwrap();
                 self.each(|_, person| person.tags[tag] == Some(Value::Flag(true)))
             }
-            PredicateKind::Compare { operand, op, scalar } => {
-                let held = self.scalar(scalar);
-                let positive = if *op == CompareOp::NotEqual { CompareOp::Equal } else { *op };
-                self.leaf(operand, *op == CompareOp::NotEqual, |has| has.compares(positive, &held))
-            }
-            PredicateKind::Between { operand, negated, low, high } => {
-                let (low, high) = (self.scalar(low), self.scalar(high));
-                if *negated && (low == Held::Null || high == Held::Null) {
-                    // As SQL: below the low end or above the high end; nobody is either of null.
-                    return self.leaf(operand, false, |has| {
-                        let below = has.compares(CompareOp::Less, &low) == Some(true);
-                        Some(below || has.compares(CompareOp::Greater, &high) == Some(true))
-                    });
-                }
-                if let (Operand::MonthDay(_), Held::Text(a), Held::Text(b)) = (operand, &low, &high)
-                    && a > b
-                {
-                    // Across New Year.
-                    return self.leaf(operand, *negated, |has| {
-                        let after = has.compares(CompareOp::GreaterOrEqual, &low)?;
-                        Some(after || has.compares(CompareOp::LessOrEqual, &high)?)
-                    });
-                }
-                self.leaf(operand, *negated, |has| {
-                    let above = has.compares(CompareOp::GreaterOrEqual, &low)?;
-                    Some(above && has.compares(CompareOp::LessOrEqual, &high)?)
-                })
-            }
-            PredicateKind::In { operand, negated, list } => {
-                let list: Vec<Held> = list.iter().map(|l| self.literal(l)).collect();
-                let texts: Option<std::collections::HashSet<&str>> = list
-                    .iter()
-                    .map(|held| match held {
-                        Held::Text(text) => Some(text.as_str()),
-                        _ => None,
-                    })
-                    .collect();
-                self.leaf(operand, *negated, |has| match (&has, &texts) {
-                    (Has::Text(text), Some(texts)) => Some(texts.contains(text)),
-                    (Has::Ids(own) | Has::Set(own), Some(texts)) => Some(own.iter().any(|one| texts.contains(one))),
-                    _ => Some(list.iter().any(|held| has.compares(CompareOp::Equal, held) == Some(true))),
-                })
-            }
-            PredicateKind::Like { operand, negated, fold_case, pattern, escape } => {
-                let LiteralValue::Text(pattern) = &pattern.value else { panic!("a pattern is a text") };
-                self.leaf(operand, *negated, |has| match has {
-                    Has::Text(text) => Some(is_like(text, pattern, *escape, *fold_case)),
-                    Has::Ids(all) | Has::Set(all) => {
-                        Some(all.iter().any(|text| is_like(text, pattern, *escape, *fold_case)))
-                    }
-                    _ => panic!("LIKE looks at texts"),
-                })
-            }
             // IS NULL: whoever has nothing there.
             PredicateKind::IsNull { operand, negated } => {
-                let known = self.leaf(operand, false, |_| Some(true));
-                self.each(|id, _| known[id as usize] == *negated)
+                let look = self.looking_at(operand);
+                self.each(|id, person| look(id, person).is_some() == *negated)
             }
             PredicateKind::HasAll { tag, list } => {
                 self.having(tag, list, |set, wanted| wanted.iter().all(|w| set.contains(w)))
@@ -145,6 +72,79 @@ impl Asked<'_> {
                 let bytes = base64::Engine::decode(&base64::engine::general_purpose::STANDARD, text).unwrap();
                 let ids = roaring::RoaringBitmap::deserialize_from(&bytes[..]).unwrap();
                 self.each(|id, _| ids.contains(id))
+            }
+            PredicateKind::Exists(filter) => self.exists(filter),
+            PredicateKind::FollowedBy { steps, within } => self.followed_by(steps, *within),
+            PredicateKind::Was { state, predicate } => self.was(state, predicate),
+            kind => {
+                let (operand, negated, test) = self.clause(kind);
+                let look = self.looking_at(operand);
+                // Those of whom the test says true; negated, those of whom it says false. Of the unknown it says neither.
+                self.each(|id, person| look(id, person).and_then(|has| test(&has)) == Some(!negated))
+            }
+        }
+    }
+
+    /// Those of whom it held then. Erasure reaches every state; so whoever is in an earlier one lives today too.
+    fn was(&self, state: &Literal, predicate: &Predicate) -> Vec<bool> {
+        let LiteralValue::Text(name) = &state.value else { panic!("the oracle knows states by their names only") };
+        let (_, then) = self.world.states.iter().find(|(own, _)| own == name).expect("a state that was taken");
+        let members = Asked { world: then, as_of: self.as_of }.members(predicate);
+        self.each(|id, _| members.get(id as usize) == Some(&true))
+    }
+
+    /// A clause in its positive form: what it looks at, whether it is negated, and what it says.
+    pub fn clause<'a>(&self, kind: &'a PredicateKind) -> (&'a Operand, bool, Test<'a>) {
+        match kind {
+            PredicateKind::Compare { operand, op, scalar } => {
+                let held = self.scalar(scalar);
+                let positive = if *op == CompareOp::NotEqual { CompareOp::Equal } else { *op };
+                (operand, *op == CompareOp::NotEqual, Box::new(move |has| has.compares(positive, &held)))
+            }
+            PredicateKind::Between { operand, negated, low, high } => {
+                let (low, high) = (self.scalar(low), self.scalar(high));
+                if *negated && (low == Held::Null || high == Held::Null) {
+                    // As SQL: below the low end or above the high end; nobody is either of null.
+                    let outside: Test<'a> = Box::new(move |has| {
+                        let below = has.compares(CompareOp::Less, &low) == Some(true);
+                        Some(below || has.compares(CompareOp::Greater, &high) == Some(true))
+                    });
+                    return (operand, false, outside);
+                }
+                let turns =
+                    matches!((operand, &low, &high), (Operand::MonthDay(_), Held::Text(a), Held::Text(b)) if a > b);
+                let inside: Test<'a> = Box::new(move |has| {
+                    let from = has.compares(CompareOp::GreaterOrEqual, &low)?;
+                    let to = has.compares(CompareOp::LessOrEqual, &high)?;
+                    // Months and days may go across New Year.
+                    Some(if turns { from || to } else { from && to })
+                });
+                (operand, *negated, inside)
+            }
+            PredicateKind::In { operand, negated, list } => {
+                let list: Vec<Held> = list.iter().map(|l| self.literal(l)).collect();
+                let text = |held: &Held| match held {
+                    Held::Text(text) => Some(text.clone()),
+                    _ => None,
+                };
+                let texts: Option<HashSet<String>> = list.iter().map(text).collect();
+                let among: Test<'a> = Box::new(move |has| match (has, &texts) {
+                    (Has::Text(text), Some(texts)) => Some(texts.contains(*text)),
+                    (Has::Ids(own) | Has::Set(own), Some(texts)) => Some(own.iter().any(|one| texts.contains(*one))),
+                    _ => Some(list.iter().any(|held| has.compares(CompareOp::Equal, held) == Some(true))),
+                });
+                (operand, *negated, among)
+            }
+            PredicateKind::Like { operand, negated, fold_case, pattern, escape } => {
+                let LiteralValue::Text(pattern) = &pattern.value else { panic!("a pattern is a text") };
+                let like: Test<'a> = Box::new(move |has| match has {
+                    Has::Text(text) => Some(is_like(text, pattern, *escape, *fold_case)),
+                    Has::Ids(all) | Has::Set(all) => {
+                        Some(all.iter().any(|text| is_like(text, pattern, *escape, *fold_case)))
+                    }
+                    _ => panic!("LIKE looks at texts"),
+                });
+                (operand, *negated, like)
             }
             other => panic!("the oracle does not know {other:?}"),
         }
@@ -168,18 +168,13 @@ impl Asked<'_> {
         all.into_iter().map(|(_, id)| id).collect()
     }
 
-    fn each(&self, test: impl Fn(u32, &Person) -> bool) -> Vec<bool> {
+    pub(super) fn each(&self, test: impl Fn(u32, &Person) -> bool) -> Vec<bool> {
         let people = self.world.people.iter().zip(0u32..);
         people.map(|(person, id)| person.as_ref().is_some_and(|person| test(id, person))).collect()
     }
 
-    /// Those of whom the test says true; negated, those of whom it says false. Of the unknown it says neither.
-    fn leaf(&self, operand: &Operand, negated: bool, test: impl Fn(Has<'_>) -> Option<bool>) -> Vec<bool> {
-        let look = self.looking_at(operand);
-        self.each(|id, person| look(id, person).and_then(&test) == Some(!negated))
-    }
-
-    fn looking_at(&self, operand: &Operand) -> Look {
+    /// How to look at an operand.
+    pub fn looking_at<'a>(&'a self, operand: &'a Operand) -> Look<'a> {
         match operand {
             Operand::Name(name) if name.text == "one_id" => Box::new(|id, _| Some(Has::OneId(id))),
             Operand::Name(name) => match self.world.tag(&name.text) {
@@ -198,7 +193,7 @@ impl Asked<'_> {
                 Box::new(move |_, person| match person.tags[tag].as_ref()? {
                     Value::Date(date) => {
                         // As a number of two scales apart from any date: 12-31 is 1231.
-                        Some(Has::Number(i64::from(date.month()) * 100 + i64::from(date.day()), 0))
+                        Some(Has::Number(i128::from(date.month()) * 100 + i128::from(date.day()), 0))
                     }
                     _ => panic!("month_day of a date"),
                 })
@@ -208,7 +203,7 @@ impl Asked<'_> {
                 let (salt, of) = (salt.clone(), *of);
                 Box::new(move |id, _| Some(Has::Number(bucket(&salt, of, id).into(), 0)))
             }
-            Operand::EventAggregate(_) => panic!("the oracle knows no events"),
+            Operand::EventAggregate(aggregate) => self.of_events(aggregate),
         }
     }
 
@@ -237,7 +232,8 @@ impl Asked<'_> {
         }
     }
 
-    fn literal(&self, literal: &Literal) -> Held {
+    /// A value as it is meant on the day and in the zone of the question.
+    pub(super) fn literal(&self, literal: &Literal) -> Held {
         match &literal.value {
             LiteralValue::Bool(value) => Held::Bool(*value),
             LiteralValue::Number(number) => Held::Decimal(number.digits, number.scale.into()),
@@ -246,7 +242,8 @@ impl Asked<'_> {
             LiteralValue::RelativeDate(steps) => {
                 Held::Date(steps.iter().fold(self.as_of, |day, step| moved(day, *step)))
             }
-            other => panic!("the oracle does not know {other:?}"),
+            LiteralValue::LocalTimestamp(shown) => Held::Instant(self.world.zone.moment(*shown)),
+            LiteralValue::Instant(at) => Held::Instant(*at),
         }
     }
 
@@ -295,7 +292,8 @@ impl Asked<'_> {
     }
 
     fn distinct(&self, name: &Name, among: &[bool]) -> usize {
-        let look = self.looking_at(&Operand::Name(name.clone()));
+        let operand = Operand::Name(name.clone());
+        let look = self.looking_at(&operand);
         let mut seen = std::collections::BTreeSet::new();
         for (id, person) in self.world.live().filter(|(id, _)| among[*id as usize]) {
             match look(id, person) {
@@ -307,54 +305,10 @@ impl Asked<'_> {
                 Some(Has::Set(all)) => seen.extend(all.into_iter().map(str::to_string)),
                 Some(Has::Number(n, _)) => _ = seen.insert(n.to_string()),
                 Some(Has::Date(date)) => _ = seen.insert(date.to_string()),
+                Some(other) => panic!("{other:?} is no tag's"),
             }
         }
         seen.len()
-    }
-}
-
-impl<'p> Has<'p> {
-    fn of(value: &'p Value, kind: Kind) -> Has<'p> {
-        match (value, kind) {
-            (Value::Flag(flag), _) => Has::Flag(*flag),
-            (Value::Text(text), _) => Has::Text(text),
-            (Value::Set(set), _) => Has::Set(set.iter().map(|v| &**v).collect()),
-            (Value::Number(n), Kind::Number(scale)) => Has::Number(*n, scale),
-            (Value::Date(date), _) => Has::Date(*date),
-            (Value::Number(_), _) => panic!("a number in a tag of another kind"),
-        }
-    }
-
-    /// None: it cannot be held against null.
-    fn compares(&self, op: CompareOp, held: &Held) -> Option<bool> {
-        let order = match (self, held) {
-            (_, Held::Null) => return None,
-            (Has::Flag(own), Held::Bool(value)) => return Some(own == value),
-            (Has::Text(own), Held::Text(text)) => return Some(own == text),
-            (Has::Ids(all) | Has::Set(all), Held::Text(text)) => return Some(all.contains(&text.as_str())),
-            (Has::Date(own), Held::Date(date)) => own.cmp(date),
-            (Has::Date(own), Held::Text(text)) => own.cmp(&text.parse().unwrap()),
-            (Has::OneId(own), Held::Decimal(digits, scale)) => by_value((*own).into(), 0, *digits, *scale),
-            (Has::Number(own, own_scale), Held::Decimal(digits, scale)) => {
-                by_value((*own).into(), (*own_scale).into(), *digits, *scale)
-            }
-            (Has::Number(own, scale), Held::Mean(num, den)) => {
-                (i128::from(*own) * den).cmp(&(num * 10i128.pow((*scale).into())))
-            }
-            (Has::Number(own, own_scale), Held::Text(text)) => {
-                let (digits, scale) = text_number(text);
-                by_value((*own).into(), (*own_scale).into(), digits, scale)
-            }
-            (_, held) => panic!("held against {held:?}"),
-        };
-        Some(match op {
-            CompareOp::Equal => order == Ordering::Equal,
-            CompareOp::NotEqual => order != Ordering::Equal,
-            CompareOp::Less => order == Ordering::Less,
-            CompareOp::LessOrEqual => order != Ordering::Greater,
-            CompareOp::Greater => order == Ordering::Greater,
-            CompareOp::GreaterOrEqual => order != Ordering::Less,
-        })
     }
 }
 
@@ -370,29 +324,6 @@ pub fn bucket(salt: &str, of: u32, one_id: u32) -> u32 {
     let (low, high) = ((seed & 0xFFFF_FFFF) as u32, (seed >> 32) as u32);
     let hash = finalized(finalized(one_id.wrapping_add(low)) ^ high);
     ((u128::from(hash) * u128::from(of)) / (1 << 32)) as u32
-}
-
-/// A number in a text: `12.50`; or a month and day, `12-29`, as 1229.
-fn text_number(text: &str) -> (i128, u32) {
-    if let Some((month, day)) = text.split_once('-').filter(|(month, _)| !month.is_empty()) {
-        return (month.parse::<i128>().unwrap() * 100 + day.parse::<i128>().unwrap(), 0);
-    }
-    let (whole, rest) = text.split_once('.').unwrap_or((text, ""));
-    (format!("{whole}{rest}").parse().unwrap(), rest.len() as u32)
-}
-
-/// Compares `a / 10^i` with `b / 10^j`: whole parts first, then the digits behind the point as they stand.
-fn by_value(a: i128, i: u32, b: i128, j: u32) -> Ordering {
-    if i + j <= 18 && a.unsigned_abs() < 1 << 64 && b.unsigned_abs() < 1 << 64 {
-        return (a * 10i128.pow(j)).cmp(&(b * 10i128.pow(i)));
-    }
-    let split = |n: i128, scale: u32| {
-        let power = 10i128.pow(scale);
-        let rest = n.rem_euclid(power);
-        let digits = if scale == 0 { String::new() } else { format!("{rest:0>width$}", width = scale as usize) };
-        (n.div_euclid(power), format!("{digits:0<40}"))
-    };
-    split(a, i).cmp(&split(b, j))
 }
 
 /// A day moved by a distance; a month's end is clipped, as PostgreSQL does.
@@ -411,49 +342,4 @@ fn moved(day: Date, step: Interval) -> Date {
         Unit::Month => by_months(count),
         Unit::Year => by_months(12 * count),
     }
-}
-
-fn is_like(text: &str, pattern: &str, escape: Option<char>, fold_case: bool) -> bool {
-    let fold = |text: &str| -> Vec<char> {
-        if fold_case { text.chars().flat_map(char::to_lowercase).collect() } else { text.chars().collect() }
-    };
-    let mut tokens = Vec::new();
-    let mut chars = pattern.chars();
-    while let Some(c) = chars.next() {
-        if Some(c) == escape {
-            let meant = chars.next().expect("an escape has something behind it");
-            tokens.extend(fold(&meant.to_string()).into_iter().map(Some));
-        } else if c == '%' || c == '_' {
-            // Marked apart from their plain selves: None is `_`, and `%` a character that no text has.
-            tokens.push(if c == '_' { None } else { Some('\u{10FFFF}') });
-        } else {
-            tokens.extend(fold(&c.to_string()).into_iter().map(Some));
-        }
-    }
-    matches(&fold(text), &tokens)
-}
-
-/// The places of the text that each token can end at; recursion over `%` would take for ever on long texts.
-fn matches(text: &[char], pattern: &[Option<char>]) -> bool {
-    let mut reached = vec![false; text.len() + 1];
-    reached[0] = true;
-    for token in pattern {
-        if !reached.contains(&true) {
-            return false;
-        }
-        let mut next = vec![false; text.len() + 1];
-        for at in (0..=text.len()).filter(|at| reached[*at]) {
-            match token {
-                Some('\u{10FFFF}') => {
-                    next[at..].fill(true);
-                    break;
-                }
-                Some(c) if text.get(at) == Some(c) => next[at + 1] = true,
-                None if at < text.len() => next[at + 1] = true,
-                _ => {}
-            }
-        }
-        reached = next;
-    }
-    reached[text.len()]
 }

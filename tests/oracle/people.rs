@@ -6,6 +6,9 @@ use std::sync::Arc;
 
 use jiff::civil::Date;
 
+use super::clock::Zone;
+use super::events::{Event, EventKind};
+
 /// What a tag holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
@@ -32,15 +35,25 @@ pub enum Value {
 pub struct Person {
     pub ids: Vec<(u8, Box<str>)>,
     pub tags: Vec<Option<Value>>,
+    /// By kind, each in order of acceptance; may end before the last kind.
+    pub events: Vec<Vec<Event>>,
 }
 
 /// Everyone. A OneID is the place in `people`; who was erased leaves a gap.
 #[derive(Debug, Clone, Default)]
 pub struct World {
+    pub zone: Zone,
     pub id_types: Vec<String>,
     pub tags: Vec<(String, Kind)>,
+    pub events: Vec<EventKind>,
     pub people: Vec<Option<Person>>,
     pub by_id: HashMap<(u8, Box<str>), u32>,
+    /// Keys of events that count, by the kind of event; and whose they were.
+    pub keys: HashMap<(usize, Box<str>), u32>,
+    /// Who had an event taken, once for each.
+    pub doers: Vec<u32>,
+    /// Everyone as they were, by name.
+    pub states: Vec<(String, Arc<World>)>,
 }
 
 /// One line of an upsert.
@@ -75,27 +88,7 @@ impl World {
 
     /// Takes a line; whether somebody new came of it, or why it is refused.
     pub fn apply(&mut self, line: &Line, reject_unknown: bool) -> Result<bool, &'static str> {
-        let known: BTreeSet<u32> =
-            line.ids.iter().filter_map(|(t, id)| self.by_id.get(&(*t, id.as_str().into())).copied()).collect();
-        let mut known = known.into_iter();
-        let (first, second) = (known.next(), known.next());
-        // http.md says that they are joined; the product refuses as long as it cannot.
-        if second.is_some() {
-            return Err("two_profiles");
-        }
-        if first.is_none() && reject_unknown {
-            return Err("unknown_profile");
-        }
-        let one_id = first.unwrap_or_else(|| {
-            self.people.push(Some(Person { ids: Vec::new(), tags: vec![None; self.tags.len()] }));
-            self.people.len() as u32 - 1
-        });
-        for (id_type, id) in &line.ids {
-            let key = (*id_type, Box::from(id.as_str()));
-            if self.by_id.insert(key.clone(), one_id).is_none() {
-                self.people[one_id as usize].as_mut().unwrap().ids.push(key);
-            }
-        }
+        let (one_id, is_new) = self.meant(&line.ids, reject_unknown)?;
         let tags = &mut self.people[one_id as usize].as_mut().unwrap().tags;
         line.unset.iter().for_each(|tag| tags[*tag] = None);
         for (tag, value) in &line.set {
@@ -107,14 +100,44 @@ impl World {
         for (tag, values) in &line.add {
             change_set(&mut tags[*tag], |set| set.extend(values.iter().cloned()));
         }
-        Ok(first.is_none())
+        Ok(is_new)
     }
 
-    /// Erases a person: nothing of theirs is left, and the OneID is gone for ever.
+    /// Whose these identities are.
+    pub fn owners(&self, ids: &[(u8, String)]) -> BTreeSet<u32> {
+        ids.iter().filter_map(|(t, id)| self.by_id.get(&(*t, id.as_str().into())).copied()).collect()
+    }
+
+    /// Who is meant by some identities, which are theirs from now on; and whether it is somebody new.
+    pub fn meant(&mut self, ids: &[(u8, String)], reject_unknown: bool) -> Result<(u32, bool), &'static str> {
+        let mut known = self.owners(ids).into_iter();
+        let (first, second) = (known.next(), known.next());
+        // http.md says that they are joined; the product refuses as long as it cannot.
+        if second.is_some() {
+            return Err("two_profiles");
+        }
+        if first.is_none() && reject_unknown {
+            return Err("unknown_profile");
+        }
+        let one_id = first.unwrap_or_else(|| {
+            self.people.push(Some(Person { tags: vec![None; self.tags.len()], ..Person::default() }));
+            self.people.len() as u32 - 1
+        });
+        for (id_type, id) in ids {
+            let key = (*id_type, Box::from(id.as_str()));
+            if self.by_id.insert(key.clone(), one_id).is_none() {
+                self.people[one_id as usize].as_mut().unwrap().ids.push(key);
+            }
+        }
+        Ok((one_id, first.is_none()))
+    }
+
+    /// Erases a person: nothing of theirs is left, in earlier states neither, and the OneID is gone for ever.
     pub fn erase(&mut self, one_id: u32) {
-        if let Some(person) = self.people[one_id as usize].take() {
+        if let Some(person) = self.people.get_mut(one_id as usize).and_then(Option::take) {
             person.ids.iter().for_each(|id| _ = self.by_id.remove(id));
         }
+        self.states.iter_mut().for_each(|(_, state)| Arc::make_mut(state).erase(one_id));
     }
 
     /// Gives or takes a value by a list of OneIDs.
@@ -160,6 +183,7 @@ impl World {
                 self.people.iter_mut().flatten().for_each(|person| person.tags.push(None));
             }
         }
+        self.states.iter_mut().for_each(|(_, state)| Arc::make_mut(state).extend(id_types, tags));
     }
 }
 

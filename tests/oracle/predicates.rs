@@ -3,15 +3,17 @@
 
 use jiff::civil::Date;
 use queryparser::ast::{
-    Aggregate, CompareOp, Decimal, Interval, Literal, LiteralValue, Name, Operand, Predicate, PredicateKind,
-    ProfileAggregate, Scalar, Span, Top, Unit,
+    Aggregate, CompareOp, Decimal, Literal, LiteralValue, Name, Operand, Predicate, PredicateKind, ProfileAggregate,
+    Scalar, Span, Top,
 };
 
 use super::lines::{odd_day, odd_text, somebody};
-use super::people::{Kind, Value, World, number_text};
+use super::literals::{USUAL_DAY, date_near, digits_near, like, literal, number, text};
+use super::people::{Kind, Value, World};
 use super::random::Random;
 
-const OPS: [CompareOp; 6] = [
+/// All operators.
+pub const OPS: [CompareOp; 6] = [
     CompareOp::Equal,
     CompareOp::NotEqual,
     CompareOp::Less,
@@ -19,7 +21,8 @@ const OPS: [CompareOp; 6] = [
     CompareOp::Greater,
     CompareOp::GreaterOrEqual,
 ];
-const EQUALITY: [CompareOp; 2] = [CompareOp::Equal, CompareOp::NotEqual];
+/// Those that go with texts and flags.
+pub const EQUALITY: [CompareOp; 2] = [CompareOp::Equal, CompareOp::NotEqual];
 
 /// Makes predicates about a world.
 pub struct Maker<'a> {
@@ -37,19 +40,8 @@ pub fn named(text: &str) -> Name {
     Name { text: text.into(), span: Span::default() }
 }
 
-fn literal(value: LiteralValue) -> Literal {
-    Literal { value, span: Span::default() }
-}
-
-fn text(text: impl Into<String>) -> Literal {
-    literal(LiteralValue::Text(text.into()))
-}
-
-fn number(text: &str) -> Literal {
-    literal(LiteralValue::Number(Decimal::parse(text).unwrap()))
-}
-
-fn operand(name: &str) -> Operand {
+/// A tag or property as what a clause looks at.
+pub fn operand(name: &str) -> Operand {
     Operand::Name(named(name))
 }
 
@@ -76,7 +68,7 @@ pub fn chain(and: bool, children: Vec<Predicate>) -> Predicate {
 
 /// A day as a random question has it.
 pub fn as_of(random: &mut Random) -> Date {
-    if random.percent(60) { odd_day(random) } else { jiff::civil::date(2026, 1, 31) }
+    if random.percent(60) { odd_day(random) } else { USUAL_DAY }
 }
 
 impl Maker<'_> {
@@ -101,6 +93,12 @@ impl Maker<'_> {
 
     /// A clause.
     pub fn leaf(&mut self, depth: u32) -> Predicate {
+        if !self.world.events.is_empty() && self.random.percent(35) {
+            return made(self.about_events());
+        }
+        if !self.world.states.is_empty() && self.random.percent(12) {
+            return made(self.earlier(depth));
+        }
         let kind = match self.random.below(100) {
             0..=1 => PredicateKind::Constant(self.random.percent(50)),
             2..=7 => self.identity(),
@@ -129,6 +127,13 @@ impl Maker<'_> {
             Kind::Date if self.random.percent(30) => self.month_day(tag, &name),
             Kind::Date => self.ordered(tag, &name, depth),
         }
+    }
+
+    /// What held in an earlier state; of those who came since, nothing did.
+    fn earlier(&mut self, depth: u32) -> PredicateKind {
+        let (name, state) = self.random.pick(&self.world.states);
+        let predicate = Box::new(Maker { world: state, random: self.random }.predicate(depth.min(2)));
+        PredicateKind::Was { state: text(name.as_str()), predicate }
     }
 
     fn is_null(&mut self) -> PredicateKind {
@@ -166,7 +171,7 @@ impl Maker<'_> {
             }
             _ => {
                 let sample = self.text_of(tag);
-                self.like(operand(name), &sample)
+                like(self.random, operand(name), &sample)
             }
         }
     }
@@ -174,31 +179,6 @@ impl Maker<'_> {
     fn texts(&mut self, tag: usize) -> Vec<Literal> {
         let count = if self.random.percent(3) { 400 } else { 1 + self.random.below(4) };
         (0..count).map(|_| text(self.text_of(tag))).collect()
-    }
-
-    fn like(&mut self, operand: Operand, sample: &str) -> PredicateKind {
-        let escape = *self.random.pick(&[Some('\\'), Some('\\'), Some('\\'), Some('!'), None, Some('a')]);
-        let mut pattern = String::new();
-        for c in sample.chars().take(20) {
-            match self.random.below(10) {
-                0 => pattern.push('%'),
-                1 => pattern.push('_'),
-                2 => {}
-                _ if Some(c) == escape || c == '%' || c == '_' => {
-                    pattern.extend(escape.filter(|_| Some(c) == escape || self.random.percent(70)));
-                    pattern.push(c);
-                }
-                _ if self.random.percent(5) => pattern.extend(c.to_uppercase()),
-                _ => pattern.push(c),
-            }
-        }
-        let (before, after) = (self.random.percent(40), self.random.percent(40));
-        let mut pattern = format!("{}{pattern}{}", if before { "%" } else { "" }, if after { "%" } else { "" });
-        if dangles(&pattern, escape) {
-            pattern.push('_');
-        }
-        let (negated, fold_case) = (self.random.percent(35), self.random.percent(35));
-        PredicateKind::Like { operand, negated, fold_case, pattern: text(pattern), escape }
     }
 
     fn identity(&mut self) -> PredicateKind {
@@ -216,7 +196,7 @@ impl Maker<'_> {
             }
             4 => {
                 let sample = self.id_of(at as u8);
-                self.like(operand, &sample)
+                like(self.random, operand, &sample)
             }
             _ => PredicateKind::IsNull { operand, negated: self.random.percent(50) },
         }
@@ -385,47 +365,17 @@ impl Maker<'_> {
             Some(Value::Number(n)) => n,
             _ => self.random.within(-5, 100),
         };
-        let near = near + self.random.within(-1, 1) * self.random.within(0, 2);
-        let mut written = number_text(near, scale);
-        if self.random.percent(15) {
-            // Between two values of the column.
-            written.push_str(if scale == 0 { "." } else { "" });
-            written.push_str(self.random.word(&["5", "001", "999", "0"]));
-        }
-        if self.random.percent(4) {
-            written = self
-                .random
-                .word(&["1e30", "-1e30", "0", "99999999999999999999999999999999999999", "0.00000000000000000000001"])
-                .to_string();
-        }
-        if self.random.percent(6) && !written.contains('e') {
-            return text(written);
-        }
-        number(&written)
+        let written = digits_near(self.random, near.into(), scale.into());
+        // Builders send numbers as texts, too.
+        if self.random.percent(6) && !written.contains('e') { text(written) } else { number(&written) }
     }
 
     fn date_of(&mut self, tag: usize) -> Literal {
         let near = match self.value_of(tag) {
-            Some(Value::Date(date)) => date
-                .checked_add(jiff::Span::new().days(self.random.within(-1, 1)))
-                .ok()
-                .filter(|d| d.year() > 0)
-                .unwrap_or(date),
+            Some(Value::Date(date)) => date,
             _ => odd_day(self.random),
         };
-        match self.random.below(10) {
-            0..=4 => literal(LiteralValue::Date(near)),
-            5 => text(near.to_string()),
-            _ => {
-                let steps = (0..self.random.below(3)).map(|_| {
-                    let unit = *self.random.pick(&[Unit::Day, Unit::Week, Unit::Month, Unit::Year]);
-                    let most = if unit == Unit::Year { 40 } else { 100 };
-                    let count = self.random.within(1, most) as i32;
-                    Interval { count: if self.random.percent(80) { -count } else { count }, unit }
-                });
-                literal(LiteralValue::RelativeDate(steps.collect()))
-            }
-        }
+        date_near(self.random, near)
     }
 
     fn month_day(&mut self, tag: usize, name: &str) -> PredicateKind {
@@ -452,15 +402,4 @@ impl Maker<'_> {
             }
         }
     }
-}
-
-/// Whether a pattern ends with an escape that escapes nothing.
-fn dangles(pattern: &str, escape: Option<char>) -> bool {
-    let mut chars = pattern.chars();
-    while let Some(c) = chars.next() {
-        if Some(c) == escape && chars.next().is_none() {
-            return true;
-        }
-    }
-    false
 }

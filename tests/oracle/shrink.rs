@@ -1,6 +1,7 @@
 //! Smaller predicates that still fail: each child in place of its parent, as long as one of them does.
+//! A condition over events stays inside its subquery; it only gets smaller there.
 
-use queryparser::ast::{Predicate, PredicateKind, Scalar};
+use queryparser::ast::{EventFilter, Operand, Predicate, PredicateKind, Scalar};
 
 use super::predicates::made;
 
@@ -52,11 +53,38 @@ fn smaller(predicate: &Predicate) -> Vec<Predicate> {
                     .collect::<Vec<_>>()
             })
             .collect(),
+        PredicateKind::Exists(filter) => {
+            smaller_filters(filter).into_iter().map(|filter| made(PredicateKind::Exists(filter))).collect()
+        }
+        PredicateKind::FollowedBy { steps, within } => {
+            let with = |steps| made(PredicateKind::FollowedBy { steps, within: *within });
+            let mut all = Vec::new();
+            for at in 0..steps.len() {
+                let mut rest = steps.clone();
+                rest.remove(at);
+                all.extend((rest.len() > 1).then(|| with(rest)));
+                for filter in smaller_filters(&steps[at]) {
+                    let mut changed = steps.clone();
+                    changed[at] = filter;
+                    all.push(with(changed));
+                }
+            }
+            all.extend(within.map(|_| made(PredicateKind::FollowedBy { steps: steps.clone(), within: None })));
+            all
+        }
+        PredicateKind::Was { state, predicate } => {
+            let with = |p| made(PredicateKind::Was { state: state.clone(), predicate: Box::new(p) });
+            let mut all = vec![(**predicate).clone()];
+            all.extend(smaller(predicate).into_iter().map(with));
+            all
+        }
         PredicateKind::In { operand, negated, list } if list.len() > 1 => {
-            let with = |list: &[_]| {
+            let with = |operand: &Operand, list: &[_]| {
                 made(PredicateKind::In { operand: operand.clone(), negated: *negated, list: list.to_vec() })
             };
-            vec![with(&list[..list.len() / 2]), with(&list[list.len() / 2..])]
+            let mut all = vec![with(operand, &list[..list.len() / 2]), with(operand, &list[list.len() / 2..])];
+            all.extend(smaller_operands(operand).iter().map(|operand| with(operand, list)));
+            all
         }
         PredicateKind::Compare { operand, op, scalar: Scalar::ProfileAggregate(aggregate) } => {
             let Some(filter) = &aggregate.filter else { return Vec::new() };
@@ -73,6 +101,45 @@ fn smaller(predicate: &Predicate) -> Vec<Predicate> {
             all.extend(smaller(filter).into_iter().map(|f| with(Some(Box::new(f)))));
             all
         }
-        _ => Vec::new(),
+        kind => {
+            let (PredicateKind::Compare { operand, .. }
+            | PredicateKind::Between { operand, .. }
+            | PredicateKind::In { operand, .. }
+            | PredicateKind::Like { operand, .. }
+            | PredicateKind::IsNull { operand, .. }) = kind
+            else {
+                return Vec::new();
+            };
+            let with = |smaller: Operand| {
+                let mut kind = kind.clone();
+                if let PredicateKind::Compare { operand, .. }
+                | PredicateKind::Between { operand, .. }
+                | PredicateKind::In { operand, .. }
+                | PredicateKind::Like { operand, .. }
+                | PredicateKind::IsNull { operand, .. } = &mut kind
+                {
+                    *operand = smaller;
+                }
+                made(kind)
+            };
+            smaller_operands(operand).into_iter().map(with).collect()
+        }
     }
+}
+
+/// The same aggregate over events under a smaller condition.
+fn smaller_operands(operand: &Operand) -> Vec<Operand> {
+    let Operand::EventAggregate(aggregate) = operand else { return Vec::new() };
+    let with = |filter| {
+        let mut aggregate = aggregate.clone();
+        aggregate.filter = filter;
+        Operand::EventAggregate(aggregate)
+    };
+    smaller_filters(&aggregate.filter).into_iter().map(with).collect()
+}
+
+fn smaller_filters(filter: &EventFilter) -> Vec<EventFilter> {
+    let Some(condition) = &filter.condition else { return Vec::new() };
+    let with = |condition: Option<Predicate>| EventFilter { condition: condition.map(Box::new), ..filter.clone() };
+    std::iter::once(with(None)).chain(smaller(condition).into_iter().map(|p| with(Some(p)))).collect()
 }

@@ -95,7 +95,7 @@ impl Parser<'_> {
         self.close(open)
     }
 
-    /// `(SELECT one_id FROM profiles [WHERE …] ORDER BY tag [DESC] LIMIT n)` behind IN; `open` is its `(`.
+    /// `(SELECT one_id FROM profiles [WHERE …] [ORDER BY tag [DESC] LIMIT n])` behind IN; `open` is its `(`.
     pub(super) fn top(&mut self, operand: Operand, negated: bool, open: Token) -> Outcome<PredicateKind> {
         let span = match &operand {
             Operand::Name(name) if name.text == "one_id" => name.span,
@@ -117,6 +117,13 @@ impl Parser<'_> {
                 .hint(format!("to ask who has such events, write EXISTS (SELECT 1 FROM {} …)", from.text)));
         }
         let filter = self.subquery_filter()?;
+        if self.at(TokenKind::RightParen) {
+            self.close(open)?;
+            let span = self.span_from(span.start);
+            let everyone = Predicate { kind: PredicateKind::Constant(true), span };
+            let kind = PredicateKind::Among(Box::new(filter.unwrap_or(everyone)));
+            return Ok(if negated { PredicateKind::Not(Box::new(Predicate { kind, span })) } else { kind });
+        }
         self.need_word("ORDER", "BY a tag")?;
         self.need_word("BY", "after ORDER")?;
         let by = self.name("a tag after ORDER BY")?;

@@ -22,6 +22,11 @@ impl Reader<'_> {
             "was" => self.was(object, spot),
             "followed_by" => self.followed_by(object, spot),
             "top" => self.top(object, spot),
+            "among" => {
+                let predicate = self.deeper(spot, |reader| reader.predicate(spot))?;
+                let everyone = Predicate { kind: PredicateKind::Constant(true), span: spot.span() };
+                Ok(PredicateKind::Among(Box::new(predicate.unwrap_or(everyone))))
+            }
             "bucket" => self.bucket(object, spot),
             _ => unreachable!("KINDS has no other key"),
         }

@@ -21,6 +21,7 @@ pub(crate) fn predicate() -> impl Strategy<Value = Predicate> {
             (name(), any::<bool>(), any::<u64>(), condition(inner.clone())).prop_map(|(by, descending, n, filter)| {
                 PredicateKind::Top(Box::new(Top { by, descending, n, filter, span: NOWHERE }))
             }),
+            inner.clone().prop_map(|p| PredicateKind::Among(Box::new(p))),
             (state(), inner.clone()).prop_map(|(state, p)| PredicateKind::Was { state, predicate: Box::new(p) }),
             clause(operand(inner.clone()), scalar(inner)),
         ]

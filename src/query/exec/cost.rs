@@ -60,6 +60,8 @@ impl StripeNode<'_> {
             },
             StripeNode::Lists(_) => FAR_TOO_MUCH_NS,
             StripeNode::Bucket(_) => 9000,
+            StripeNode::Behaviour(leaf) => leaf.bits_ns(chunk),
+            StripeNode::InOrder(leaf) => leaf.bits_ns(chunk),
         }
     }
 
@@ -80,6 +82,8 @@ impl StripeNode<'_> {
             StripeNode::Values(_) | StripeNode::Column(_) => candidates * 5 / 2,
             StripeNode::Bucket(_) => candidates * 2,
             StripeNode::Lists(_) => candidates * 15,
+            StripeNode::Behaviour(_) => candidates * 150,
+            StripeNode::InOrder(_) => candidates * 300,
         }
     }
 }

@@ -8,9 +8,11 @@
 //! ```
 //! Invariant: every node is a subset of the live profiles.
 
+mod behaviour;
 mod cost;
 mod leaves;
 mod resolve;
+mod rows;
 mod sets;
 
 use storage::View;
@@ -20,7 +22,9 @@ use storage::ids::{CHUNK_PROFILES, KNOWN, STRIPE_CHUNKS, STRIPE_PROFILES};
 use super::error::Result;
 use super::kernels;
 use super::plan::Node;
+use behaviour::{BehaviourLeaf, InOrderLeaf};
 use leaves::{BucketLeaf, ColumnLeaf, ListsLeaf, ValuesLeaf};
+pub(crate) use rows::{Gathered, RowsRun, UNKNOWN};
 pub(crate) use sets::{ChunkSet, Scratch};
 
 /// An OR that holds at most so many is kept as ids.
@@ -43,6 +47,8 @@ enum StripeNode<'a> {
     Column(Box<ColumnLeaf<'a>>),
     Lists(ListsLeaf<'a>),
     Bucket(BucketLeaf),
+    Behaviour(Box<BehaviourLeaf<'a>>),
+    InOrder(Box<InOrderLeaf<'a>>),
     /// What stands in several places of the plan: found once a chunk, under its number.
     Shared(usize, Box<StripeNode<'a>>),
 }
@@ -132,6 +138,8 @@ impl<'a> Stripe<'a> {
             StripeNode::Shared(_, inner) => self.upper(inner, chunk),
             StripeNode::Values(leaf) => leaf.upper(chunk).min(live),
             StripeNode::Column(leaf) => leaf.upper(chunk).min(live),
+            StripeNode::Behaviour(leaf) => leaf.upper(chunk).min(live),
+            StripeNode::InOrder(leaf) => leaf.upper(chunk).min(live),
             node => self.known_count(node, chunk).unwrap_or(live),
         }
     }
@@ -173,6 +181,8 @@ impl<'a> Stripe<'a> {
             StripeNode::Or(nodes) => self.eval_or(nodes, chunk, scratch),
             StripeNode::Values(leaf) => leaf.eval(chunk, scratch),
             StripeNode::Column(leaf) => leaf.eval(chunk, scratch),
+            StripeNode::Behaviour(leaf) => leaf.eval(chunk, scratch),
+            StripeNode::InOrder(leaf) => leaf.eval(chunk, scratch),
             StripeNode::Lists(_) | StripeNode::Bucket(_) => {
                 let mut bits = scratch.bits();
                 kernels::fill(self.live[chunk], &mut bits);
@@ -491,6 +501,8 @@ impl<'a> Stripe<'a> {
             StripeNode::Column(leaf) => leaf.filter(chunk, keep, ids),
             StripeNode::Lists(leaf) => leaf.filter(chunk, keep, ids),
             StripeNode::Bucket(leaf) => leaf.filter(chunk, keep, ids),
+            StripeNode::Behaviour(leaf) => leaf.filter(chunk, keep, ids, scratch),
+            StripeNode::InOrder(leaf) => leaf.filter(chunk, keep, ids, scratch),
             StripeNode::Shared(number, inner) => match scratch.shared(*number, chunk) {
                 Some(set) => {
                     scratch.retain(set.as_container(), keep, ids);

@@ -6,7 +6,9 @@ use storage::container::ContainerRef;
 use storage::ids::{KNOWN, STRIPE_CHUNKS};
 
 use super::StripeNode;
+use super::behaviour::{BehaviourLeaf, InOrderLeaf};
 use super::leaves::{self, BucketLeaf, ColumnLeaf, Fit, ListsLeaf, ValuesLeaf};
+use super::rows::RowsRun;
 use crate::query::error::Result;
 use crate::query::plan::{Leaf, LeafKind, Node};
 
@@ -69,6 +71,10 @@ fn containers(containers: [ContainerRef<'_>; STRIPE_CHUNKS]) -> StripeNode<'_> {
     StripeNode::Containers(Box::new(containers))
 }
 
+fn live(view: &View, stripe: usize) -> Result<[ContainerRef<'_>; STRIPE_CHUNKS]> {
+    Ok(view.live().stripe(stripe).bitmaps()?.value(KNOWN).containers)
+}
+
 fn resolve_leaf<'a>(view: &'a View, leaf: &'a Leaf, stripe: usize, first_one_id: u32) -> Result<StripeNode<'a>> {
     Ok(match &leaf.kind {
         LeafKind::Bitmap { field, value } => {
@@ -105,6 +111,18 @@ fn resolve_leaf<'a>(view: &'a View, leaf: &'a Leaf, stripe: usize, first_one_id:
         }
         LeafKind::Lists { tag, values } => {
             StripeNode::Lists(ListsLeaf { lists: view.tag(*tag).stripe(stripe).lists()?, values })
+        }
+        LeafKind::Behaviour(behaviour) => match RowsRun::open(view, &behaviour.rows, stripe)? {
+            None => StripeNode::Nobody,
+            Some(rows) => StripeNode::Behaviour(Box::new(BehaviourLeaf { rows, behaviour, live: live(view, stripe)? })),
+        },
+        LeafKind::InOrder(in_order) => {
+            let mut steps = Vec::with_capacity(in_order.steps.len());
+            for step in &in_order.steps {
+                let Some(rows) = RowsRun::open(view, step, stripe)? else { return Ok(StripeNode::Nobody) };
+                steps.push(rows);
+            }
+            StripeNode::InOrder(Box::new(InOrderLeaf { steps, in_order, live: live(view, stripe)? }))
         }
         LeafKind::Bucket { seed, of, low, high } => {
             StripeNode::Bucket(BucketLeaf::new(*seed, *of, *low, *high, first_one_id))

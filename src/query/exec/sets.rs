@@ -2,7 +2,7 @@
 //! Knows ids and bits; knows no plan.
 
 use storage::container::{ARRAY_MAX, Bits, Container, ContainerRef};
-use storage::ids::CHUNK_WORDS;
+use storage::ids::{CHUNK_PROFILES, CHUNK_WORDS};
 
 use crate::query::kernels;
 
@@ -84,12 +84,40 @@ pub(crate) struct Scratch {
     bits: Vec<Box<Bits>>,
     ids: Vec<Vec<u16>>,
     shared: Vec<Option<(usize, ChunkSet)>>,
+    counters: Vec<Vec<u8>>,
+    amounts: Vec<Vec<i64>>,
 }
 
 impl Scratch {
     /// Bits of any content.
     pub(super) fn bits(&mut self) -> Box<Bits> {
         self.bits.pop().unwrap_or_else(|| Box::new([0; CHUNK_WORDS]))
+    }
+
+    /// A zero for each profile of a chunk.
+    pub(super) fn counters(&mut self) -> Vec<u8> {
+        let mut counters = self.counters.pop().unwrap_or_default();
+        counters.clear();
+        counters.resize(CHUNK_PROFILES as usize, 0);
+        counters
+    }
+
+    /// An amount for each profile of a chunk.
+    pub(super) fn amounts(&mut self, each: i64) -> Vec<i64> {
+        let mut amounts = self.amounts.pop().unwrap_or_default();
+        amounts.clear();
+        amounts.resize(CHUNK_PROFILES as usize, each);
+        amounts
+    }
+
+    /// Takes amounts back.
+    pub(super) fn recycle_amounts(&mut self, amounts: Vec<i64>) {
+        self.amounts.push(amounts);
+    }
+
+    /// Takes counters back.
+    pub(super) fn recycle_counters(&mut self, counters: Vec<u8>) {
+        self.counters.push(counters);
     }
 
     /// No ids yet.

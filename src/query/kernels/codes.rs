@@ -95,6 +95,11 @@ at_levels! {
         mark(codes, |code| code.wrapping_sub(low) <= span, out);
     }
 
+    /// Marks the values with `value - low <= span`, wrapping.
+    pub fn range_i64(values: &[i64], low: i64, span: u64, out: &mut PageBits) {
+        mark(values, |value| value.wrapping_sub(low) as u64 <= span, out);
+    }
+
     /// The hashes behind `bucket()`, of consecutive OneIDs: two rounds of MurmurHash3's 32-bit finalizer.
     pub fn bucket_hashes(seed: u64, first_one_id: u32, out: &mut [u32; PAGE]) {
         for (hash, one_id) in out.iter_mut().zip(0u32..) {

@@ -18,7 +18,9 @@ mod words;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
-pub use codes::{CodeSet, PageBits, Sums, bucket_hash, bucket_hashes, code_set, lookup, range, range_u32, sums};
+pub use codes::{
+    CodeSet, PageBits, Sums, bucket_hash, bucket_hashes, code_set, lookup, range, range_i64, range_u32, sums,
+};
 pub use ids::{and_not_ids, count_in_bits, count_in_ids, for_each_bit, push_bits, retain_in_container};
 pub use level::{Level, level};
 pub use words::{

@@ -9,9 +9,11 @@
 //!           Column   (tag, test)             codes, a page at a time or one by one
 //!           Lists    (tag, values)           forward lists of a set, for values without bitmaps
 //!           Bucket   (salted hash)           computed
+//!           Behaviour, InOrder               rows of events
 //! ```
 //! Every leaf denotes a subset of the live profiles, so `Not` is live minus the rest.
 
+mod events;
 mod share;
 
 use std::sync::Arc;
@@ -27,6 +29,7 @@ use super::error::Result;
 use super::kernels::{self, CodeSet};
 use super::number::Range;
 use super::spell::civil_of;
+pub use events::{Amount, Behaviour, EventRows, InOrder, RowColumn, RowTest};
 pub use share::share;
 
 /// Most values of which a leaf keeps the bitmaps beside the column.
@@ -110,6 +113,10 @@ pub enum LeafKind {
         /// The greatest.
         high: u32,
     },
+    /// What the rows of an event come to.
+    Behaviour(Behaviour),
+    /// Rows of several steps, one after the other.
+    InOrder(InOrder),
 }
 
 /// Which values of a column.
@@ -402,6 +409,8 @@ impl Node {
                 LeafKind::Bitmap { .. } | LeafKind::Ids(_) => 0,
                 LeafKind::Values { .. } | LeafKind::Column { .. } => 2,
                 LeafKind::Bucket { .. } | LeafKind::Lists { .. } => 4,
+                LeafKind::Behaviour(_) => 5,
+                LeafKind::InOrder(_) => 6,
             },
             Node::Not(node) => node.cost_class().max(1),
             Node::Shared(_, node) => node.cost_class(),

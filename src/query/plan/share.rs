@@ -28,7 +28,12 @@ fn is_worth_it(node: &Node) -> bool {
         Node::Leaf(leaf) => {
             matches!(
                 leaf.kind,
-                LeafKind::Values { .. } | LeafKind::Column { .. } | LeafKind::Lists { .. } | LeafKind::Bucket { .. }
+                LeafKind::Values { .. }
+                    | LeafKind::Column { .. }
+                    | LeafKind::Lists { .. }
+                    | LeafKind::Bucket { .. }
+                    | LeafKind::Behaviour(_)
+                    | LeafKind::InOrder(_)
             )
         }
         Node::Everyone | Node::Nobody | Node::Not(_) | Node::Shared(..) => false,
@@ -60,6 +65,9 @@ fn shape(node: &Node, places: &mut HashMap<u64, u32>) -> u64 {
                 }
                 LeafKind::Lists { tag, values } => (tag, values).hash(&mut hasher),
                 LeafKind::Bucket { seed, of, low, high } => (seed, of, low, high).hash(&mut hasher),
+                // Which of them are the same is seen by comparing; a number for each event is enough to look.
+                LeafKind::Behaviour(behaviour) => behaviour.rows.event.hash(&mut hasher),
+                LeafKind::InOrder(in_order) => in_order.within_s.hash(&mut hasher),
             }
         }
     }
