@@ -39,6 +39,9 @@ pub(crate) const PACKS_DIR: &str = "packs";
 /// Packs that are mapped, by number.
 pub(crate) type Packs = BTreeMap<u64, Arc<Pack>>;
 
+/// Rows of an event in a stripe: as they were taken, and as they lie in a pack.
+type WrittenRows = (EventId, usize, Arc<EventStripe>, Option<Arc<Part>>);
+
 /// What a store snapshot came to.
 pub(crate) struct Written {
     pub(crate) manifest: Manifest,
@@ -48,7 +51,7 @@ pub(crate) struct Written {
     /// New tables, and the index that they hold.
     pub(crate) indexes: Vec<(Owner, Vec<Arc<Part>>, HashIndex)>,
     /// Stripes of events that were folded: as they were taken, and the part that has their rows.
-    pub(crate) rows: Vec<(EventId, usize, Arc<EventStripe>, Option<Arc<Part>>)>,
+    pub(crate) rows: Vec<WrittenRows>,
     /// New values of properties, and how many there were.
     pub(crate) property_values: Vec<(EventId, PropertyId, u32, Values)>,
     /// Parts that were copied as they are, from where to where.
