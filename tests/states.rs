@@ -1,6 +1,5 @@
 //! Earlier states end to end: `was`, `state`, flows and sizes over a handful of people whose past fits on a page.
 
-#[allow(dead_code)]
 mod http_client;
 
 use std::sync::Arc;
