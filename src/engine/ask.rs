@@ -155,9 +155,21 @@ pub struct PlanAnswer {
 pub(super) struct Asked<'a> {
     pub(super) ctx: &'a Context<'a>,
     pub(super) audience: &'a Node,
-    base: &'a Node,
+    pub(super) base: &'a Node,
     pub(super) predicate: Option<&'a Parsed<Predicate>>,
     pub(super) warnings: Vec<Warning>,
+}
+
+impl Asked<'_> {
+    /// The plan of one more audience, which stands at a place of the request.
+    pub(super) fn bound(&mut self, audience: &Where, pointer: &str) -> Result<Node> {
+        let placed = |error: super::Error| match error {
+            super::Error::Query(error) => super::Error::Query(at_field(error, pointer)),
+            other => other,
+        };
+        let parsed = parse(audience, self.ctx).map_err(placed)?;
+        plan_of(self.ctx, Some(&parsed), &mut self.warnings).map_err(placed)
+    }
 }
 
 impl Space {
@@ -383,10 +395,16 @@ pub(super) fn parse(asked: &Where, ctx: &Context<'_>) -> Result<Parsed<Predicate
     Ok(parsed.map_err(query::Error::from)?)
 }
 
-/// A fault of a name or condition that is a field of the request, at that field.
+/// A fault of a name or condition that is a field of the request, at that field; of a tree, at the place within it.
 pub(super) fn at_field(error: query::Error, pointer: &str) -> query::Error {
     match error {
-        query::Error::Question(fault) => request_fault(fault.code, pointer, fault.message, fault.hint),
+        query::Error::Question(fault) => {
+            let within = match &fault.at {
+                queryparser::At::Tree { pointer } => pointer.as_str(),
+                queryparser::At::Text { .. } => "",
+            };
+            request_fault(fault.code, &format!("{pointer}{within}"), fault.message, fault.hint)
+        }
         other => other,
     }
 }

@@ -8,6 +8,7 @@
 
 mod ask;
 mod behaviour;
+mod compare;
 mod events;
 mod frames;
 mod states;

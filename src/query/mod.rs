@@ -4,7 +4,7 @@
 //! ```text
 //!   AST → bind (names, types, dates) → plan (sets over leaves) → exec (stripe by stripe, fused) → merge
 //!                                                   kernels · gather · totals · ranks · spread · bins · groups
-//!   count · distribution · crosstab · flow · people · select · series · explain
+//!   count · distribution · differences · crosstab · overlap · flow · people · select · series · explain
 //!   states: earlier views, for `was` and for whole questions
 //! ```
 
@@ -33,9 +33,11 @@ pub mod totals;
 pub mod cell;
 pub mod count;
 pub mod crosstab;
+pub mod differences;
 pub mod distribution;
 pub mod explain;
 pub mod flow;
+pub mod overlap;
 pub mod penetration;
 pub mod people;
 pub mod select;

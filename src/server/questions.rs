@@ -115,6 +115,24 @@ pub(super) async fn funnel(call: Call) -> Outcome<Reply> {
     .await
 }
 
+/// `POST …/overlap`
+pub(super) async fn overlap(call: Call) -> Outcome<Reply> {
+    ask(call, &["audiences"], |space, question, fields| {
+        let expected = "a list of 2 to 12 audiences, each a text or a rule tree";
+        let audiences: Vec<Where> = fields.need("audiences", expected)?;
+        Reply::json(&space.overlap(question, &audiences)?)
+    })
+    .await
+}
+
+/// `POST …/differences`
+pub(super) async fn differences(call: Call) -> Outcome<Reply> {
+    ask(call, &["top"], |space, question, fields| {
+        Reply::json(&space.differences(question, fields.get("top", "a whole number")?)?)
+    })
+    .await
+}
+
 /// `POST …/crosstab`
 pub(super) async fn crosstab(call: Call) -> Outcome<Reply> {
     ask(call, &["rows", "columns"], |space, question, fields| {
@@ -167,7 +185,7 @@ pub(super) fn question(
     cancelled: &Arc<AtomicBool>,
 ) -> Outcome<(Question, Option<Held>)> {
     let as_of = date(fields, "as_of")?;
-    let has_tree = ["where", "base"].iter().any(|name| fields.raw(name).is_some_and(|raw| !raw.get().starts_with('"')));
+    let has_tree = ["where", "base", "audiences", "steps", "event_where"].iter().any(|name| fields.raw(name).is_some_and(|raw| !raw.get().starts_with('"')));
     let held = if has_tree { Some(app.hold(fields.extent.values * TREE_VALUE_BYTES)?) } else { None };
     let question = Question {
         audience: audience(fields, "where")?,

@@ -92,6 +92,8 @@ pub(super) fn routes() -> Vec<Route> {
         route(POST, "/v1/spaces/{space}/flow", Space(Read), states::flow),
         route(POST, "/v1/spaces/{space}/series", Space(Read), questions::series),
         route(POST, "/v1/spaces/{space}/funnel", Space(Read), questions::funnel),
+        route(POST, "/v1/spaces/{space}/overlap", Space(Read), questions::overlap),
+        route(POST, "/v1/spaces/{space}/differences", Space(Read), questions::differences),
         route(POST, "/v1/spaces/{space}/plan", Space(Read), questions::plan),
         route(POST, "/v1/spaces/{space}/members", Space(Read), members::list),
     ]
