@@ -44,6 +44,7 @@ pub use clauses::{Clause, clauses};
 pub use dates::{date as parse_date, timestamp as parse_timestamp};
 pub use diagnostic::Diagnostic;
 pub use nearest::nearest;
+pub use predicates::children;
 pub use print_statement::statement_text;
 pub use print_text::predicate_text;
 pub use print_tree::predicate_tree;

@@ -61,7 +61,7 @@ pub(crate) fn negated(predicate: Predicate) -> Predicate {
 }
 
 /// The predicates directly inside one, with those of its subqueries; none for other clauses.
-pub(crate) fn children(predicate: &Predicate) -> Vec<&Predicate> {
+pub fn children(predicate: &Predicate) -> Vec<&Predicate> {
     match &predicate.kind {
         PredicateKind::And(children) | PredicateKind::Or(children) => children.iter().collect(),
         PredicateKind::Not(inner) => vec![inner],

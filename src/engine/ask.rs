@@ -343,6 +343,8 @@ impl Space {
         // What is remembered is of the present: people can be erased from an earlier state, whose version stays.
         let earlier = query::Remembered::default();
         let remembered = if question.state.is_some() { &earlier } else { &self.remembered };
+        // Definitions are those of the present, whatever state is asked.
+        let lookup = self.lookup(&self.store.view());
         run(&Context {
             view,
             as_of,
@@ -350,6 +352,7 @@ impl Space {
             budget: &budget,
             remembered,
             threads: &self.shared.threads,
+            audiences: &lookup,
             states: &self.store,
         })
     }
@@ -388,9 +391,13 @@ pub(super) fn answer<T>(value: T, view: &View, start: Instant, warnings: Vec<War
 }
 
 pub(super) fn parse(asked: &Where, ctx: &Context<'_>) -> Result<Parsed<Predicate>> {
+    parse_limited(asked, ctx.limits)
+}
+
+pub(super) fn parse_limited(asked: &Where, limits: &query::Limits) -> Result<Parsed<Predicate>> {
     let parsed = match asked {
-        Where::Text(text) => queryparser::parse_predicate(text, &ctx.limits.parse),
-        Where::Tree(tree) => queryparser::parse_tree(tree, &ctx.limits.parse),
+        Where::Text(text) => queryparser::parse_predicate(text, &limits.parse),
+        Where::Tree(tree) => queryparser::parse_tree(tree, &limits.parse),
     };
     Ok(parsed.map_err(query::Error::from)?)
 }

@@ -7,6 +7,7 @@
 //! ```
 
 mod ask;
+mod audiences;
 mod behaviour;
 mod compare;
 mod events;
@@ -17,6 +18,7 @@ mod upserts;
 pub use ask::{
     Answer, CrosstabRequest, DistributionAnswer, DistributionRequest, MembersRequest, PlanAnswer, Question, Where,
 };
+pub use audiences::{AudienceList, AudienceRequest, AudienceShown, Version};
 pub use behaviour::{FunnelAnswer, SeriesAnswer, SeriesRequest};
 pub use states::{FlowRequest, SizeRow, Sizes};
 pub(crate) use upserts::Pairs;
@@ -51,6 +53,14 @@ pub enum Error {
     #[error("nobody has {id_type} `{id}`")]
     #[allow(missing_docs)]
     UnknownProfile { id_type: String, id: String },
+    /// There is no such audience.
+    #[error("there is no audience `{name}`")]
+    #[allow(missing_docs)]
+    UnknownAudience { name: String, hint: Option<String> },
+    /// Other audiences are built on it.
+    #[error("audience `{name}` is in use by {}", users.join(", "))]
+    #[allow(missing_docs)]
+    AudienceInUse { name: String, users: Vec<String> },
     /// Something else of a request is at fault.
     #[error("{message}")]
     #[allow(missing_docs)]
@@ -97,6 +107,7 @@ pub struct Space {
     name: String,
     store: Store,
     remembered: query::Remembered,
+    audiences: audiences::Memory,
     shared: Arc<Shared>,
 }
 
@@ -171,6 +182,7 @@ impl Engine {
             name: name.into(),
             store,
             remembered: query::Remembered::default(),
+            audiences: audiences::Memory::default(),
             shared: self.shared.clone(),
         });
         spaces.insert(name.into(), space.clone());

@@ -59,12 +59,14 @@ pub struct Binder<'a> {
     pub ctx: &'a Context<'a>,
     source: &'a Source,
     warnings: Vec<Warning>,
+    /// How many audiences this one's is inside of.
+    pub(super) depth: usize,
 }
 
 impl<'a> Binder<'a> {
     /// For a question from `source`.
     pub fn new(ctx: &'a Context<'a>, source: &'a Source) -> Binder<'a> {
-        Binder { ctx, source, warnings: Vec::new() }
+        Binder { ctx, source, warnings: Vec::new(), depth: 0 }
     }
 
     /// What was warned of so far.
@@ -123,7 +125,7 @@ impl<'a> Binder<'a> {
         self.ctx.view
     }
 
-    fn warn(&mut self, code: &'static str, span: Span, message: String) {
+    pub(super) fn warn(&mut self, code: &'static str, span: Span, message: String) {
         if self.warnings.len() < WARNINGS_MAX {
             self.warnings.push(Warning { code, message, at: self.source.locate(span) });
         }
@@ -170,7 +172,8 @@ impl<'a> Binder<'a> {
                 Ok(Node::ids(totals::top(self.ctx, &among, tag, top.descending, top.n)?))
             }
             PredicateKind::Among(inner) => self.predicate(inner),
-            PredicateKind::InAudience(name) | PredicateKind::InSnapshot { audience: name, .. } => {
+            PredicateKind::InAudience(name) => self.in_audience(name),
+            PredicateKind::InSnapshot { audience: name, .. } => {
                 Err(self.fault("unknown_audience", name.span, format!("there is no audience `{}`", name.text), None))
             }
             PredicateKind::Was { state, predicate } => self.was(state, predicate),

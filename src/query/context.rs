@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use jiff::civil::Date;
 use storage::View;
 
+use super::audiences::Audiences;
 use super::error::{Error, Result};
 use super::remembered::Remembered;
 use super::states::States;
@@ -83,6 +84,8 @@ pub struct Context<'a> {
     pub remembered: &'a Remembered,
     /// Threads that may help.
     pub threads: &'a Threads,
+    /// Where saved audiences come from.
+    pub audiences: &'a dyn Audiences,
     /// Where earlier states come from.
     pub states: &'a dyn States,
 }

@@ -14,6 +14,7 @@ pub mod remembered;
 pub mod states;
 pub mod threads;
 
+pub mod audiences;
 pub mod bind;
 mod like;
 mod number;

@@ -13,6 +13,7 @@ use storage::values::Values;
 use storage::{OneId, TagType, ValueId};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
+use super::audiences::audiences_of;
 use super::bind::Column;
 use super::cell::Cell;
 use super::context::Context;
@@ -267,6 +268,8 @@ pub struct Portrait {
     pub tags: Vec<(String, Cell<'static>)>,
     /// The latest events, newest first.
     pub events: Vec<Happened>,
+    /// Saved audiences that the person is in.
+    pub audiences: Vec<String>,
 }
 
 /// The portrait of a live profile.
@@ -280,6 +283,7 @@ pub fn portrait(ctx: &Context<'_>, one_id: OneId) -> Result<Portrait> {
         identities: Vec::new(),
         tags: Vec::new(),
         events: latest_events(ctx, one_id, PORTRAIT_EVENTS)?,
+        audiences: audiences_of(ctx, one_id)?,
     };
     for (at, name) in schema.id_types.iter().enumerate() {
         let keys = ctx.view.keys_of(storage::IdTypeId(at as u32), one_id)?.to_texts();

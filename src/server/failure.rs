@@ -133,6 +133,13 @@ impl From<engine::Error> for Failure {
             engine::Error::Query(error) => error.into(),
             engine::Error::Storage(error) => error.into(),
             engine::Error::UnknownSpace { name } => Failure::unknown_space(&name),
+            engine::Error::UnknownAudience { ref hint, .. } => {
+                let failure = Failure::not_found("unknown_audience", error.to_string());
+                hint.iter().fold(failure, Failure::hint)
+            }
+            engine::Error::AudienceInUse { .. } => {
+                Failure::new(StatusCode::CONFLICT, "audience_in_use", error.to_string())
+            }
             engine::Error::UnknownProfile { .. } => Failure::not_found("unknown_profile", error.to_string()),
             engine::Error::Request { code, message, hint } => {
                 let status = match code {

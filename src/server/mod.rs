@@ -25,6 +25,7 @@ mod reply;
 mod routes;
 
 mod app;
+mod audiences;
 mod body;
 mod coding;
 mod json;

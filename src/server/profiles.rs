@@ -41,7 +41,7 @@ struct PortraitShape<'a> {
     #[serde(serialize_with = "as_map")]
     tags: &'a [(String, Cell<'static>)],
     events: Vec<EventShape<'a>>,
-    audiences: [(); 0],
+    audiences: &'a [String],
 }
 
 #[derive(Serialize)]
@@ -138,9 +138,9 @@ pub(super) async fn portrait(call: Call) -> Outcome<Reply> {
     call.app
         .ask(Lane::Question, move |_| {
             let answer = space.portrait(&id_type, &id)?;
-            let Portrait { one_id, identities, tags, events } = &answer.value;
+            let Portrait { one_id, identities, tags, events, audiences } = &answer.value;
             let events = events.iter().map(EventShape::of).collect();
-            let value = PortraitShape { one_id: *one_id, identities, tags, events, audiences: [] };
+            let value = PortraitShape { one_id: *one_id, identities, tags, events, audiences };
             let (data_version, took_us) = (answer.data_version, answer.took_us);
             Ok(Reply::json(&Answer { value, data_version, took_us, warnings: Vec::new() })?.compressed(coding))
         })

@@ -185,7 +185,9 @@ pub(super) fn question(
     cancelled: &Arc<AtomicBool>,
 ) -> Outcome<(Question, Option<Held>)> {
     let as_of = date(fields, "as_of")?;
-    let has_tree = ["where", "base", "audiences", "steps", "event_where"].iter().any(|name| fields.raw(name).is_some_and(|raw| !raw.get().starts_with('"')));
+    let has_tree = ["where", "base", "audiences", "steps", "event_where"]
+        .iter()
+        .any(|name| fields.raw(name).is_some_and(|raw| !raw.get().starts_with('"')));
     let held = if has_tree { Some(app.hold(fields.extent.values * TREE_VALUE_BYTES)?) } else { None };
     let question = Question {
         audience: audience(fields, "where")?,
@@ -198,7 +200,7 @@ pub(super) fn question(
     Ok((question, held))
 }
 
-fn audience(fields: &Fields<'_>, name: &str) -> Outcome<Option<Where>> {
+pub(super) fn audience(fields: &Fields<'_>, name: &str) -> Outcome<Option<Where>> {
     let expected = "a text as it stands after WHERE, or a rule tree";
     let Some(raw) = fields.raw(name) else { return Ok(None) };
     Ok(Some(match raw.get().as_bytes().first() {

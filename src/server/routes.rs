@@ -15,7 +15,7 @@ use super::dispatch::dispatch;
 use super::metrics::RouteMetrics;
 use super::reply::Reply;
 use super::tokens::Role;
-use super::{about, bitmaps, members, profiles, questions, snapshots, spaces, states};
+use super::{about, audiences, bitmaps, members, profiles, questions, snapshots, spaces, states};
 
 /// Who may ask.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,6 +84,11 @@ pub(super) fn routes() -> Vec<Route> {
         route(POST, "/v1/spaces/{space}/snapshots", Space(Admin), snapshots::take),
         route(GET, "/v1/spaces/{space}/snapshots", Space(Read), snapshots::list),
         route(DELETE, "/v1/spaces/{space}/snapshots/{name}", Space(Admin), snapshots::delete),
+
+        route(GET, "/v1/spaces/{space}/audiences", Space(Read), audiences::list),
+        route(PUT, "/v1/spaces/{space}/audiences/{name}", Space(Write), audiences::put),
+        route(GET, "/v1/spaces/{space}/audiences/{name}", Space(Read), audiences::show),
+        route(DELETE, "/v1/spaces/{space}/audiences/{name}", Space(Write), audiences::delete),
 
         route(POST, "/v1/spaces/{space}/query", Space(Read), questions::query),
         route(POST, "/v1/spaces/{space}/count", Space(Read), questions::count),

@@ -228,6 +228,14 @@ impl Caller {
         }
     }
 
+    /// The name of its token, if it has one.
+    pub(super) fn name(&self) -> Option<&str> {
+        match self {
+            Caller::Bearer(token) => Some(&token.name),
+            Caller::Anyone | Caller::Nobody => None,
+        }
+    }
+
     /// Whether it may see that other spaces exist.
     pub(super) fn covers_all(&self) -> bool {
         matches!(self, Caller::Anyone | Caller::Bearer(TokenEntry { spaces: None, .. }))

@@ -33,6 +33,7 @@ pub(crate) fn apply(view: &mut View, record: &Record, seqno: u64, threads: usize
         Record::Schema(json) => view.set_schema(schema_from(json)?),
         Record::Changes(changes) => apply_changes(view, changes, threads)?,
         Record::Erase(one_ids) => erase(view, one_ids, threads)?,
+        Record::Audience { name, definition } => view.set_audience(name, definition.as_deref()),
         Record::Retire(tags) => {
             for (owner, values) in tags {
                 match owner {

@@ -8,6 +8,7 @@
 //!           | 3:u8 one_id*                                                erased profiles
 //!           | 4:u8 (owner value*)*                                        values that nobody has any more; an owner
 //!                                                                         is a tag, or from 2^20 on 2^8 an event + property
+//!           | 6:u8 name definition?                                       an audience as saved; none: it is gone
 //!   counts are varints, OneIDs ascending within a list are deltas as zigzag varints
 //! ```
 
@@ -27,6 +28,8 @@ pub(crate) enum Record {
     Erase(Vec<u32>),
     /// Values that nobody has any more, by tag: their texts go, their numbers stay taken.
     Retire(Vec<(Dictionary, Vec<u32>)>),
+    /// A saved audience as its keeper spells it; none: it is gone.
+    Audience { name: String, definition: Option<String> },
 }
 
 /// Whose values.
@@ -154,6 +157,7 @@ const CHANGES: u8 = 2;
 const ERASE: u8 = 3;
 const RETIRE: u8 = 4;
 const CHANGES_WITH_EVENTS: u8 = 5;
+const AUDIENCE: u8 = 6;
 
 impl Record {
     /// Its payload in the log.
@@ -167,6 +171,12 @@ impl Record {
             Record::Changes(changes) => {
                 out.push(if changes.events.is_empty() { CHANGES } else { CHANGES_WITH_EVENTS });
                 changes.encode(&mut out);
+            }
+            Record::Audience { name, definition } => {
+                out.push(AUDIENCE);
+                put_bytes(&mut out, name.as_bytes());
+                out.push(definition.is_some().into());
+                definition.iter().for_each(|definition| put_bytes(&mut out, definition.as_bytes()));
             }
             Record::Erase(one_ids) => {
                 out.push(ERASE);
@@ -198,6 +208,14 @@ impl Record {
                 Record::Changes(changes)
             }
             ERASE => Record::Erase(read_ids(&mut reader)?),
+            AUDIENCE => {
+                let name = reader.text()?.to_string();
+                let definition = match reader.u8()? {
+                    0 => None,
+                    _ => Some(reader.text()?.to_string()),
+                };
+                Record::Audience { name, definition }
+            }
             RETIRE => {
                 let count = reader.count(2)?;
                 let tags =

@@ -13,6 +13,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::path::Path;
+use std::sync::Arc;
 
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
@@ -53,6 +54,8 @@ pub struct Manifest {
     pub next_pack: u64,
     /// The schema, as stored.
     pub schema: String,
+    /// Saved audiences by name.
+    pub audiences: Arc<BTreeMap<String, Arc<str>>>,
     /// Every part.
     pub parts: BTreeMap<PartName, PartPlace>,
     /// Of a kept one: what came after its parts, in order.
@@ -71,6 +74,8 @@ struct ManifestJson {
     profile_count: u32,
     next_pack: u64,
     schema: serde_json::Value,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    audiences: BTreeMap<String, String>,
     parts: Vec<(u32, PartKind, u32, u64, u64, u64, String)>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     stretches: Vec<(u64, u64, u64, String, u32)>,
@@ -88,6 +93,7 @@ impl Manifest {
             profile_count: 0,
             next_pack: 1,
             schema,
+            audiences: Arc::default(),
             parts: BTreeMap::new(),
             stretches: Vec::new(),
         }
@@ -150,6 +156,7 @@ impl Manifest {
             profile_count: self.profile_count,
             next_pack: self.next_pack,
             schema: serde_json::from_str(&self.schema).unwrap_or_default(),
+            audiences: self.audiences.iter().map(|(name, text)| (name.clone(), text.to_string())).collect(),
             parts: self.parts.iter().map(part).collect(),
             stretches: self.stretches.iter().map(Stretch::to_row).collect(),
         };
@@ -206,6 +213,7 @@ impl Manifest {
             profile_count: json.profile_count,
             next_pack: json.next_pack,
             schema: json.schema.to_string(),
+            audiences: Arc::new(json.audiences.into_iter().map(|(name, text)| (name, text.into())).collect()),
             parts,
             stretches,
         })

@@ -115,6 +115,7 @@ pub(crate) fn open_view(space: &Path, manifest: &Manifest, packs: &mut Packs) ->
     view.data_version = manifest.data_version;
     view.next_one_id = manifest.next_one_id;
     view.profile_count = manifest.profile_count;
+    view.audiences = manifest.audiences.clone();
     let mut tables: BTreeMap<Owner, Vec<Arc<Part>>> = BTreeMap::new();
     for (name, place) in &manifest.parts {
         let part = packs[&place.pack].part(*name, *place)?;
@@ -209,6 +210,7 @@ pub(crate) fn write_parts(
         profile_count: view.profile_count,
         next_pack: previous.next_pack + u64::from(any),
         schema: schema_to(&view.schema),
+        audiences: view.audiences.clone(),
         parts,
         stretches: Vec::new(),
     };

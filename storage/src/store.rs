@@ -96,6 +96,13 @@ pub enum Request {
     Expire,
     /// People to erase; those that do not live are passed over, and the outcome's `accepted` counts the others.
     Erase(Vec<OneId>),
+    /// An audience to save, or (without a definition) to let go.
+    Audience {
+        /// Its name.
+        name: String,
+        /// As its keeper spells it.
+        definition: Option<String>,
+    },
     /// A value's people as a bitmap.
     Bitmap(BitmapUpload),
 }
@@ -561,6 +568,11 @@ impl Writer {
                 let next = self.view.schema.extended(&asked, self.view.next_one_id > 0)?;
                 let record = (next != *self.view.schema).then(|| Record::Schema(schema_to(&next)));
                 Ok((record, Outcome::default()))
+            }
+            Request::Audience { name, definition } => {
+                let stands = self.view.audiences.get(&name).map(|text| &**text);
+                let is_news = stands != definition.as_deref();
+                Ok((is_news.then_some(Record::Audience { name, definition }), Outcome::default()))
             }
             Request::Expire => {
                 let next = kept_today(&self.view.schema);

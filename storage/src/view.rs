@@ -3,6 +3,7 @@
 //!
 //! A view costs a few vectors of `Arc`s. Mapped and owned leaves look the same from here.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::error::Result;
@@ -27,6 +28,7 @@ pub struct View {
     pub(crate) id_types: Vec<Arc<Field>>,
     pub(crate) tags: Vec<Arc<Field>>,
     pub(crate) events: Vec<Arc<EventField>>,
+    pub(crate) audiences: Arc<BTreeMap<String, Arc<str>>>,
 }
 
 impl View {
@@ -42,6 +44,7 @@ impl View {
             id_types: Vec::new(),
             tags: Vec::new(),
             events: Vec::new(),
+            audiences: Arc::default(),
         }
     }
 
@@ -83,6 +86,20 @@ impl View {
     /// All events of one kind.
     pub fn event(&self, event: EventId) -> &EventField {
         &self.events[event.0 as usize]
+    }
+
+    /// Saved audiences by name, as their keeper spells them.
+    pub fn audiences(&self) -> &Arc<BTreeMap<String, Arc<str>>> {
+        &self.audiences
+    }
+
+    /// Saves an audience, or lets it go.
+    pub(crate) fn set_audience(&mut self, name: &str, definition: Option<&str>) {
+        let audiences = Arc::make_mut(&mut self.audiences);
+        match definition {
+            Some(definition) => _ = audiences.insert(name.into(), definition.into()),
+            None => _ = audiences.remove(name),
+        }
     }
 
     /// An id type's field.
