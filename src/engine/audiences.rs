@@ -105,11 +105,14 @@ pub struct AudienceRequest {
     pub by: Option<String>,
 }
 
+/// A spelling that was read, and what it says.
+type Read = (Arc<str>, Arc<Saved>);
+
 /// What a space keeps of its audiences besides the store.
 #[derive(Default)]
 pub(super) struct Memory {
     /// By name: the spelling that was read, and what it says.
-    read: Mutex<HashMap<String, (Arc<str>, Arc<Saved>)>>,
+    read: Mutex<HashMap<String, Read>>,
     /// Who was in which version at which moment.
     members: Mutex<HashMap<(String, u64, Moment), Node>>,
     /// Held while a definition is checked and written: two that are checked at once could make a circle.
