@@ -137,7 +137,7 @@ fn routes_that_are_not_there_say_so() {
         answer
     };
     check("GET", "/nope", 404, "unknown_route");
-    check("POST", &format!("{MAIN}/events"), 404, "unknown_route");
+    check("POST", &format!("{MAIN}/deeds"), 404, "unknown_route");
     check("POST", "/v1/spaces/nope/count", 404, "unknown_space");
     check("GET", "/v1/spaces/nope", 404, "unknown_space");
     check("GET", &format!("{MAIN}/profiles/member/nobody"), 404, "unknown_id_type");

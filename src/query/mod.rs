@@ -31,6 +31,7 @@ pub mod ranks;
 mod spread;
 pub mod totals;
 
+pub mod breakdown;
 pub mod cell;
 pub mod count;
 pub mod crosstab;
