@@ -2,6 +2,8 @@
 //!
 //! The child is this very binary, told by `HEADCOUNT_CRASH_DIR` to write batches and say `sent n` and `acked n`; the
 //! parent kills it, opens the store and compares. The oracle lives in the parent: only its pipe and the files count.
+//! After each batch of people comes one of what they did, with keys: whoever does not know what became of it sends it
+//! again, and it counts once.
 //! `HEADCOUNT_KILLS=10000 cargo test --release --test crash`
 
 use std::io::{BufRead, BufReader, Write};
@@ -53,6 +55,25 @@ fn batch(n: u64) -> String {
     people.map(line).collect()
 }
 
+/// What the people of the `n`th batch did, all of it saying `n`; of one who is erased nothing is sent again, since that
+/// would make somebody new of him.
+fn events(n: u64, is_erased: bool) -> String {
+    let people = (0..FIXED).map(|at| format!("fixed{at}")).chain((!is_erased).then(|| format!("b{n}")));
+    let line = |(at, id): (usize, String)| {
+        let what = format!("\"at\":\"2020-01-{:02}T10:00:{:02}Z\",\"label\":\"n{n}\"", 1 + n % 28, at);
+        let id = format!("{{\"id\":{{\"member\":\"{id}\"}},");
+        format!(
+            "{id}\"event\":\"purchase\",{what},\"amount\":{n},\"key\":\"{n}/{at}\"}}\n{id}\"event\":\"visit\",{what},\"key\":\"{n}/{at}\"}}\n"
+        )
+    };
+    people.enumerate().map(line).collect()
+}
+
+/// The last batch of people up to an operation.
+fn last_batch(operations: u64) -> Option<u64> {
+    (1..=operations).rev().find(|n| erases(*n).is_none())
+}
+
 /// How many operations a store holds, by what its people say: data versions also count changes of the store's own.
 fn operations_in(space: &Space) -> u64 {
     let answer = space.query("SELECT max(counter) FROM profiles", &Question::default());
@@ -80,7 +101,9 @@ fn child() {
     say("opened", space.store().view().data_version());
     if space.store().view().data_version() == 0 {
         let schema = r#"{"id_types": ["member"], "tags": {"counter": {"type": "number"}, "label": {"type": "category"},
-            "seen": {"type": "set"}, "day": {"type": "date"}, "odd": {"type": "flag"}}}"#;
+            "seen": {"type": "set"}, "day": {"type": "date"}, "odd": {"type": "flag"}}, "events": {
+            "purchase": {"properties": {"label": {"type": "category"}, "amount": {"type": "number"}}},
+            "visit": {"properties": {"label": {"type": "category"}}}}}"#;
         space.extend_schema(serde_json::from_str(schema).unwrap()).unwrap();
     }
     std::thread::scope(|scope| {
@@ -98,6 +121,10 @@ fn child() {
         let (acked, ack) = mpsc::channel();
         let mut waiting = 0;
         let mut n = operations_in(&space) + 1;
+        if let Some(last) = last_batch(n - 1) {
+            // Nobody knows whether they came through.
+            send_again(&space, last, false);
+        }
         loop {
             let alone = erases(n).is_some();
             while waiting >= WINDOW || (alone && waiting > 0) {
@@ -113,14 +140,29 @@ fn child() {
             } else {
                 let done = move |answer: headcount::engine::Result<headcount::engine::UpsertAnswer>| {
                     assert_eq!(answer.unwrap().accepted as u64, FIXED + 1);
-                    acked.send(n).unwrap();
                 };
                 space.upsert_lines(batch(n).as_bytes(), UpsertOptions::default(), done).unwrap();
+                // The writer takes one batch after the other: both are there once the second is.
+                let done = move |answer: headcount::engine::Result<headcount::engine::UpsertAnswer>| {
+                    assert_eq!(answer.unwrap().accepted as u64, 2 * (FIXED + 1));
+                    acked.send(n).unwrap();
+                };
+                space.event_lines(events(n, false).as_bytes(), UpsertOptions::default(), done).unwrap();
             }
             waiting += 1;
             n += 1;
         }
     });
+}
+
+/// Sends the events of a batch, and waits for the answer.
+fn send_again(space: &Space, n: u64, is_erased: bool) {
+    let (sender, receiver) = mpsc::channel();
+    let done = move |answer| sender.send(answer).unwrap();
+    space.event_lines(events(n, is_erased).as_bytes(), UpsertOptions::default(), done).unwrap();
+    let answer: headcount::engine::UpsertAnswer = receiver.recv().unwrap().unwrap();
+    let people = FIXED + u64::from(!is_erased);
+    assert_eq!((answer.accepted as u64, answer.created), (2 * people, 0), "events of batch {n} again");
 }
 
 #[test]
@@ -204,6 +246,22 @@ fn check(dir: &Path, acked: u64, sent: u64, what: &str, deep: bool) -> u64 {
         if operations > 0 {
             check_people(&space, operations, what);
             check_states(&space, what);
+            let done = check_events(&space, operations, acked, what);
+            if opening == "second" {
+                // Nothing is counted twice, however often it is sent.
+                let gone: Vec<u64> = (1..=operations).filter_map(erases).collect();
+                let batches = (1..=operations).filter(|n| erases(*n).is_none());
+                let some = batches.filter(|n| deep || n + 12 > operations);
+                some.for_each(|n| send_again(&space, n, gone.contains(&n)));
+                let last = last_batch(operations).unwrap();
+                assert_eq!(check_events(&space, operations, last, what), last, "{what}: after sending again");
+                let people = "SELECT count(*) FROM profiles";
+                let people = space.query(people, &Question::default()).unwrap().value.rows;
+                let alive =
+                    FIXED + (1..=operations).filter(|n| erases(*n).is_none() && !gone.contains(n)).count() as u64;
+                assert_eq!(people, vec![vec![Cell::Int(alive as i64)]], "{what}: after sending again");
+                assert!(done <= last);
+            }
         }
         last = Some(operations);
     }
@@ -226,7 +284,59 @@ fn check_states(space: &Space, what: &str) {
         let asked = Question { audience: Some(Where::Text(text)), ..asked };
         let count = space.count(&asked, false).unwrap_or_else(|e| fail(e)).value.count;
         assert!((FIXED..=FIXED + 1).contains(&count), "{what}: {count} people of batch {last} in state {state}");
+        // The events of the batch itself may not have come yet; those of all before have.
+        for n in (1..=last as u64).filter(|n| erases(*n).is_none()).rev().take(3) {
+            let text = format!("EXISTS (SELECT 1 FROM purchase WHERE label = 'n{n}' AND amount = {n})");
+            let asked = Question { audience: Some(Where::Text(text)), ..asked.clone() };
+            let count = space.count(&asked, false).unwrap_or_else(|e| fail(e)).value.count;
+            let is_whole = (FIXED..=FIXED + 1).contains(&count) || (n == last as u64 && count == 0);
+            assert!(is_whole, "{what}: events of {count} people of batch {n} in state {state}, whose last is {last}");
+        }
     }
+}
+
+/// The events of all batches but perhaps the last, each whole; gives the last batch whose events are there.
+fn check_events(space: &Space, operations: u64, acked: u64, what: &str) -> u64 {
+    let gone: Vec<u64> = (1..=operations).filter_map(erases).collect();
+    let mut batches: Vec<u64> = (1..=operations).filter(|n| erases(*n).is_none()).collect();
+    let last = *batches.last().unwrap();
+    let count = |text: String| {
+        let question = Question { audience: Some(Where::Text(text)), ..Question::default() };
+        space.count(&question, false).unwrap_or_else(|e| panic!("{what}: {e}")).value.count
+    };
+    if count(format!("EXISTS (SELECT 1 FROM visit WHERE label = 'n{last}')")) == 0 {
+        assert!(last > acked && last == operations, "{what}: the events of batch {last} are gone");
+        batches.pop();
+    }
+    let of = |n: u64| FIXED + u64::from(!gone.contains(&n));
+    let (rows, sum) = batches.iter().fold((0, 0), |(rows, sum), n| (rows + of(*n), sum + of(*n) * n));
+    let ask = |sql: &str| {
+        let answer = space.query(sql, &Question::default()).unwrap_or_else(|e| panic!("{what}: {sql}: {e}"));
+        answer.value.rows
+    };
+    let labels = batches.len() as i64;
+    for event in ["purchase", "visit"] {
+        let counted = ask(&format!("SELECT count(*), count(DISTINCT label), count(DISTINCT one_id) FROM {event}"));
+        let alive = batches.iter().filter(|n| !gone.contains(n)).count() as u64;
+        let people = if batches.is_empty() { 0 } else { FIXED + alive };
+        let wanted = vec![vec![Cell::Int(rows as i64), Cell::Int(labels), Cell::Int(people as i64)]];
+        assert_eq!(counted, wanted, "{what}: rows of {event}");
+        assert_eq!(ask(&format!("SELECT one_id, label FROM {event}")).len() as u64, rows, "{what}: listed of {event}");
+        let groups = ask(&format!("SELECT label, count(*) FROM {event} GROUP BY label"));
+        for group in groups {
+            let Cell::Text(label) = &group[0] else { panic!("{what}: {group:?}") };
+            let n: u64 = label[1..].parse().unwrap();
+            assert_eq!(group[1], Cell::Int(of(n) as i64), "{what}: batch {n} of {event}");
+        }
+        let each = format!("(SELECT count(*) FROM {event}) = {} AND member LIKE 'fixed%'", batches.len());
+        assert_eq!(count(each), FIXED, "{what}: each of the fixed people in each batch of {event}");
+    }
+    assert_eq!(ask("SELECT sum(amount) FROM purchase"), vec![vec![Cell::Decimal(sum.into(), 0)]], "{what}: amounts");
+    for n in batches.iter().rev().take(3) {
+        let text = format!("EXISTS (SELECT 1 FROM purchase WHERE label = 'n{n}' AND amount = {n})");
+        assert_eq!(count(text), of(*n), "{what}: people with events of batch {n}");
+    }
+    batches.last().copied().unwrap_or(0)
 }
 
 fn check_people(space: &Space, operations: u64, what: &str) {

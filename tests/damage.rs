@@ -53,6 +53,25 @@ fn lines(from: u64, to: u64) -> String {
     (from..to).map(line).collect()
 }
 
+/// What the same people did: each a purchase or two and some a visit, with keys.
+fn events(from: u64, to: u64) -> String {
+    let line = |n: u64| {
+        let id = format!("{{\"id\":{{\"member\":\"M{}\"}}", n % 40);
+        let at = format!("\"at\":\"2020-{:02}-{:02}T{:02}:30:00Z\"", 1 + n % 12, 1 + n % 28, n % 24);
+        let mut lines = format!(
+            "{id},\"event\":\"purchase\",{at},\"category\":\"group {}\",\"amount\":{}.75,\"key\":\"{n}\"}}\n",
+            n % 4,
+            n * 3
+        );
+        if n % 3 == 0 {
+            lines += &format!("{id},\"event\":\"purchase\",{at},\"amount\":{n},\"gift\":true}}\n");
+            lines += &format!("{id},\"event\":\"visit\",{at},\"page\":\"page {}\"}}\n", n % 7);
+        }
+        lines
+    };
+    (from..to).map(line).collect()
+}
+
 /// Everything that is asked of a store, as one text.
 fn panel(space: &Space) -> Result<String, String> {
     let mut said = String::new();
@@ -78,12 +97,31 @@ fn panel(space: &Space) -> Result<String, String> {
         "phone LIKE '%1%'",
         "city IS NULL",
         "one_id IN (SELECT one_id FROM profiles ORDER BY spend DESC LIMIT 5)",
+        "EXISTS (SELECT 1 FROM purchase)",
+        "EXISTS (SELECT 1 FROM purchase WHERE category = 'group 2' AND gift IS NULL)",
+        "(SELECT sum(amount) FROM purchase WHERE day >= DATE '2020-04-01') > 50.5",
+        "(SELECT last(category) FROM purchase) = 'group 1'",
+        "followed_by((SELECT 1 FROM purchase), (SELECT 1 FROM visit WHERE page LIKE '%3'), INTERVAL '200' DAY)",
     ];
     for text in conditions {
         let question = Question { audience: Some(Where::Text(text.into())), ..Question::default() };
         say(space.count(&question, false).map(|a| format!("{text}: {}", a.value.count)))?;
     }
     let all = Question::default();
+    for sql in [
+        "SELECT count(*), count(DISTINCT one_id), sum(amount), quantile(amount, 0.5) FROM purchase",
+        "SELECT category, count(*), count(DISTINCT gift), max(at) FROM purchase GROUP BY category",
+        "SELECT one_id, at, day, category, amount, gift FROM purchase",
+        "SELECT one_id, at, page FROM visit",
+    ] {
+        say(space.query(sql, &all).map(|a| format!("{sql}: {:?}", a.value.rows)))?;
+    }
+    let properties = ["purchase.category", "purchase.gift", "visit.page"].map(String::from).to_vec();
+    let request = DistributionRequest { tags: properties, ..DistributionRequest::default() };
+    say(space.distribution(&all, &request).map(|a| format!("{:?}", a.value)))?;
+    let then = Question { state: Some("first".into()), ..Question::default() };
+    let sql = "SELECT category, count(*), sum(amount) FROM purchase WHERE one_id > 7 GROUP BY category";
+    say(space.query(sql, &then).map(|a| format!("then: {:?}", a.value.rows)))?;
     let request = DistributionRequest { tags: tags.map(String::from).to_vec(), ..DistributionRequest::default() };
     say(space.distribution(&all, &request).map(|a| format!("{:?}", a.value)))?;
     let request = CrosstabRequest { rows: "city".into(), columns: "likes".into() };
@@ -113,7 +151,9 @@ fn pristine() -> Pristine {
     let mut answers = BTreeMap::new();
     let engine = Engine::open(home.path(), &options(false)).unwrap();
     let schema = r#"{"id_types": ["member", "phone"], "tags": {"age": {"type": "number"}, "spend": {"type": "number", "scale": 2},
-        "city": {"type": "category"}, "likes": {"type": "set"}, "born": {"type": "date"}, "vip": {"type": "flag"}}}"#;
+        "city": {"type": "category"}, "likes": {"type": "set"}, "born": {"type": "date"}, "vip": {"type": "flag"}},
+        "events": {"purchase": {"properties": {"category": {"type": "category"}, "amount": {"type": "number", "scale": 2},
+        "gift": {"type": "flag"}}}, "visit": {"properties": {"page": {"type": "category"}}}}}"#;
     let space = engine.put_space("main", serde_json::from_str(schema).unwrap()).unwrap();
     let mut note = |space: &Space| {
         answers.insert(space.store().view().data_version(), panel(space).unwrap());
@@ -124,9 +164,17 @@ fn pristine() -> Pristine {
         space.upsert_lines(lines(from, to).as_bytes(), UpsertOptions::default(), done).unwrap();
         receiver
     };
+    let happen = |from, to| {
+        let (sender, receiver) = mpsc::channel();
+        let done = move |answer| sender.send(answer).unwrap();
+        space.event_lines(events(from, to).as_bytes(), UpsertOptions::default(), done).unwrap();
+        receiver
+    };
     upsert(0, 30).recv().unwrap().unwrap();
+    happen(0, 30).recv().unwrap().unwrap();
     space.store().snapshot(Some("first")).unwrap();
     upsert(20, 45).recv().unwrap().unwrap();
+    happen(25, 60).recv().unwrap().unwrap();
     space.store().write_and_wait(Request::Erase(vec![OneId(7)])).unwrap();
     space.store().snapshot(None).unwrap();
     space.store().snapshot(Some("with a blank")).unwrap();
@@ -134,9 +182,11 @@ fn pristine() -> Pristine {
     for n in 0..4 {
         upsert(40 + 3 * n, 46 + 3 * n).recv().unwrap().unwrap();
         note(&space);
+        happen(58 + 3 * n, 64 + 3 * n).recv().unwrap().unwrap();
+        note(&space);
     }
     // Some that stand in one group, then one alone.
-    let waiting: Vec<_> = (0..6).map(|n| upsert(60 + n, 62 + n)).collect();
+    let waiting: Vec<_> = (0..6).flat_map(|n| [upsert(60 + n, 62 + n), happen(80 + n, 83 + n)]).collect();
     waiting.into_iter().for_each(|receiver| drop(receiver.recv().unwrap().unwrap()));
     note(&space);
     space.store().write_and_wait(Request::Erase(vec![OneId(3)])).unwrap();

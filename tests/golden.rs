@@ -1,8 +1,12 @@
-//! Golden files: a store of every on-disk format as format version 1 wrote it, with the answers that it must keep giving.
-//! Later versions must keep reading `tests/golden/`; it is never written again, but joined by a second one beside it.
+//! Golden files: stores of every on-disk format as each format version wrote it, with the answers that they must keep
+//! giving. Later versions must keep reading them; they are never written again, but joined by another one beside them.
 //!
-//! `UPDATE_GOLDEN=1 cargo test --test golden` writes `tests/golden/store` and `answers.txt` anew, for a format that was
-//! never released. Times inside manifests differ from run to run, so the files are only ever read.
+//! ```text
+//!   tests/golden/store     answers.txt       format 1: people
+//!   tests/golden/store-2   answers-2.txt     format 2: people, events, named and dated states, some of them on the log
+//! ```
+//! `UPDATE_GOLDEN=1 cargo test --test golden` writes the last one anew, while its formats are not released. Times inside
+//! manifests differ from run to run, so the files are only ever read.
 
 use std::path::{Path, PathBuf};
 use std::sync::mpsc;
@@ -39,12 +43,49 @@ const CONDITIONS: &[&str] = &[
     "spend >= (SELECT quantile(spend, 0.8) FROM profiles)",
 ];
 
-fn golden() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden")
+/// What is asked besides where there are events.
+const EVENT_CONDITIONS: &[&str] = &[
+    "EXISTS (SELECT 1 FROM purchase)",
+    "EXISTS (SELECT 1 FROM purchase WHERE category = 'bakery' AND amount >= 12.5)",
+    "EXISTS (SELECT 1 FROM purchase WHERE category IS NULL)",
+    "(SELECT count(*) FROM purchase WHERE day BETWEEN DATE '2020-10-01' AND DATE '2020-10-31') >= 2",
+    "(SELECT avg(amount) FROM purchase) > 20",
+    "(SELECT last(category) FROM purchase) = 'dairy'",
+    "(SELECT count(DISTINCT day) FROM visit) >= 2",
+    "followed_by((SELECT 1 FROM purchase), (SELECT 1 FROM visit), INTERVAL '14' DAY)",
+    "was(DATE '2020-10-31', city = 'Shanghai') AND NOT city = 'Shanghai'",
+    "was(DATE '2020-11-05', vip)",
+    "was('on the log', TRUE)",
+    "was('before campaign', EXISTS (SELECT 1 FROM purchase WHERE gift))",
+];
+const EVENT_STATEMENTS: &[&str] = &[
+    "SELECT category, count(*), count(DISTINCT one_id), sum(amount), quantile(amount, 0.5) FROM purchase GROUP BY category",
+    "SELECT one_id, at, day, category, amount, gift, until FROM purchase",
+    "SELECT one_id, at, page FROM visit",
+];
+
+/// A store and its answers.
+#[derive(Debug, Clone, Copy)]
+struct Golden {
+    format: u32,
+    store: &'static str,
+    answers: &'static str,
+    kept: usize,
 }
 
+const FORMAT_1: Golden = Golden { format: 1, store: "store", answers: "answers.txt", kept: 2 };
+const FORMAT_2: Golden = Golden { format: 2, store: "store-2", answers: "answers-2.txt", kept: 6 };
+const LAST: Golden = FORMAT_2;
+
+fn golden(what: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(what)
+}
+
+/// States of days are only taken when asked for, and none goes by itself.
 fn options() -> EngineOptions {
-    EngineOptions { threads: 1, ..EngineOptions::default() }
+    let mut options = EngineOptions { threads: 1, ..EngineOptions::default() };
+    options.store.dated = storage::DatedPolicy { daily: 0, weekly: 0, monthly: 0 };
+    options
 }
 
 /// Everything that is asked, with its answer, as text.
@@ -55,6 +96,9 @@ fn answers(space: &Space) -> String {
         said += &format!("{text} → {}\n", space.count(&question, false).unwrap().value.count);
     }
     let all = Question::default();
+    if !space.store().view().schema().events.is_empty() {
+        said += &event_answers(space);
+    }
     let tags: Vec<String> = space.store().view().schema().tags.iter().map(|tag| tag.name.clone()).collect();
     for tag in &tags {
         let request = DistributionRequest { tags: vec![tag.clone()], ..DistributionRequest::default() };
@@ -71,10 +115,40 @@ fn answers(space: &Space) -> String {
     };
     space.members(&all, &request, |_, _| Ok(()), each).unwrap();
     let mut kept: Vec<_> = space.store().snapshots().unwrap();
-    kept.sort_by_key(|info| (info.data_version, info.name.clone()));
+    kept.sort_by_key(|info| (info.data_version, info.name.clone(), info.date));
     for info in kept {
-        said +=
-            &format!("snapshot {:?} of data version {}, {} people\n", info.name, info.data_version, info.profile_count);
+        let date = info.date.map_or(String::new(), |date| format!(" of {date}"));
+        said += &format!(
+            "snapshot {:?}{date} of data version {}, {} people\n",
+            info.name, info.data_version, info.profile_count
+        );
+    }
+    said
+}
+
+/// Behaviours and earlier states, as text.
+fn event_answers(space: &Space) -> String {
+    let mut said = String::new();
+    for text in EVENT_CONDITIONS {
+        let question = Question { audience: Some(Where::Text((*text).into())), ..Question::default() };
+        said += &format!("{text} → {}\n", space.count(&question, false).unwrap().value.count);
+    }
+    let states = [None, Some("before campaign"), Some("2020-10-31"), Some("on the log"), Some("2020-11-02")];
+    for state in states {
+        let question = Question { state: state.map(String::from), ..Question::default() };
+        for sql in EVENT_STATEMENTS {
+            let rows = space.query(sql, &question).unwrap().value.rows;
+            said += &format!("{sql}, {state:?} → {}\n", serde_json::to_string(&rows).unwrap());
+        }
+    }
+    let properties = ["purchase.category", "purchase.gift", "visit.page"].map(String::from).to_vec();
+    let request = DistributionRequest { tags: properties, ..DistributionRequest::default() };
+    let answer = space.distribution(&Question::default(), &request).unwrap().value;
+    said += &format!("{}\n", serde_json::to_string(&answer).unwrap());
+    for member in ["M002", "M021"] {
+        let events = space.portrait("member", member).unwrap().value.events;
+        let events: Vec<_> = events.iter().map(|e| (&e.event, &e.at, &e.properties)).collect();
+        said += &format!("{member} → {}\n", serde_json::to_string(&events).unwrap());
     }
     said
 }
@@ -93,9 +167,9 @@ fn copy(from: &Path, to: &Path) {
 }
 
 /// A copy of the golden store; git keeps no empty directories and no lock.
-fn golden_copy() -> tempfile::TempDir {
+fn golden_copy(which: Golden) -> tempfile::TempDir {
     let home = tempfile::tempdir().unwrap();
-    copy(&golden().join("store"), home.path());
+    copy(&golden(which.store), home.path());
     home
 }
 
@@ -104,37 +178,41 @@ fn write_golden() {
     let engine = Engine::open(home.path(), &options()).unwrap();
     let schema = r#"{"time_zone": "Asia/Shanghai", "id_types": ["member", "phone"], "tags": {"age": {"type": "number"},
         "spend": {"type": "number", "scale": 2}, "city": {"type": "category"}, "likes": {"type": "set"},
-        "born": {"type": "date"}, "vip": {"type": "flag"}}}"#;
+        "born": {"type": "date"}, "vip": {"type": "flag"}}, "events": {
+        "purchase": {"properties": {"category": {"type": "category"}, "amount": {"type": "number", "scale": 2},
+                                    "gift": {"type": "flag"}, "until": {"type": "date"}}},
+        "visit": {"properties": {"page": {"type": "category"}}}}}"#;
     let space = engine.put_space("main", serde_json::from_str(schema).unwrap()).unwrap();
     let upsert = |from: u32, to: u32| {
-        let likes = ["[\"yoga\"]", "[\"yoga\",\"tea\"]", "[]", "[\"golf\"]", "[\"tea\",\"golf\",\"chess\"]"];
-        let cities = ["\"Shanghai\"", "\"Hangzhou\"", "null", "\"Paris\"", "\"上海\"", "\"\""];
-        let line = |n: u32| {
-            let (age, cents, day) = (18 + n * 7 % 60, n * 25 % 100, 1 + n % 28);
-            let vip = ["true", "false", "null"][(n % 3) as usize];
-            format!(
-                "{{\"id\":{{\"member\":\"M{n:03}\",\"phone\":\"138{n}\"}},\"set\":{{\"age\":{age},\"spend\":{}.{cents:02},\"city\":{},\"likes\":{},\"born\":\"19{}-{:02}-{day:02}\",\"vip\":{vip}}}}}\n",
-                n * 13 % 200,
-                cities[(n % 6) as usize],
-                likes[(n % 5) as usize],
-                50 + n,
-                1 + n % 12
-            )
-        };
         let (sender, receiver) = mpsc::channel();
-        let body: String = (from..to).map(line).collect();
+        let body: String = (from..to).map(person).collect();
         space.upsert_lines(body.as_bytes(), UpsertOptions::default(), move |a| sender.send(a).unwrap()).unwrap();
         receiver.recv().unwrap().unwrap();
+        let (sender, receiver) = mpsc::channel();
+        let body: String = (from..to).map(deeds).collect();
+        space.event_lines(body.as_bytes(), UpsertOptions::default(), move |a| sender.send(a).unwrap()).unwrap();
+        receiver.recv().unwrap().unwrap();
     };
+    let dated = |day| space.store().snapshot_dated(jiff::civil::date(2020, 10, 31).checked_add(day).unwrap()).unwrap();
+    let days = |n: i64| jiff::Span::new().days(n);
     upsert(0, 24);
     space.store().snapshot(Some("before campaign")).unwrap();
     upsert(20, 30);
+    dated(days(0));
     space.store().write_and_wait(Request::Erase(vec![OneId(4)])).unwrap();
     space.store().snapshot(Some("second")).unwrap();
-    // And a log: upserts, more schema, somebody erased, a bitmap.
+    space.store().snapshot(None).unwrap();
+    // States that lie on the log behind parts.
     upsert(28, 34);
-    let more = r#"{"id_types": ["e_mail"], "tags": {"tier": {"type": "category"}}}"#;
+    dated(days(2));
+    upsert(3, 5);
+    space.store().snapshot(Some("on the log")).unwrap();
+    dated(days(5));
+    // And a log: more schema, somebody erased, a bitmap, more of what people did.
+    let more = r#"{"id_types": ["e_mail"], "tags": {"tier": {"type": "category"}},
+        "events": {"visit": {"properties": {"seconds": {"type": "number"}}}, "call": {}}}"#;
     space.extend_schema(serde_json::from_str(more).unwrap()).unwrap();
+    upsert(32, 36);
     space.store().write_and_wait(Request::Erase(vec![OneId(11)])).unwrap();
     let tier = space.store().view().schema().tag("tier").unwrap().0;
     let one_ids = [1, 2, 3, 30].into_iter().collect();
@@ -143,9 +221,50 @@ fn write_golden() {
     let said = answers(&space);
     drop((space, engine));
     std::fs::remove_file(home.path().join("lock")).unwrap();
-    let _ = std::fs::remove_dir_all(golden().join("store"));
-    copy(home.path(), &golden().join("store"));
-    std::fs::write(golden().join("answers.txt"), said).unwrap();
+    let _ = std::fs::remove_dir_all(golden(LAST.store));
+    copy(home.path(), &golden(LAST.store));
+    std::fs::write(golden(LAST.answers), said).unwrap();
+}
+
+/// A person as a line.
+fn person(n: u32) -> String {
+    let likes = ["[\"yoga\"]", "[\"yoga\",\"tea\"]", "[]", "[\"golf\"]", "[\"tea\",\"golf\",\"chess\"]"];
+    let cities = ["\"Shanghai\"", "\"Hangzhou\"", "null", "\"Paris\"", "\"上海\"", "\"\""];
+    let (age, cents, day) = (18 + n * 7 % 60, n * 25 % 100, 1 + n % 28);
+    let vip = ["true", "false", "null"][(n % 3) as usize];
+    format!(
+        "{{\"id\":{{\"member\":\"M{n:03}\",\"phone\":\"138{n}\"}},\"set\":{{\"age\":{age},\"spend\":{}.{cents:02},\"city\":{},\"likes\":{},\"born\":\"19{}-{:02}-{day:02}\",\"vip\":{vip}}}}}\n",
+        n * 13 % 200,
+        cities[(n % 6) as usize],
+        likes[(n % 5) as usize],
+        50 + n,
+        1 + n % 12
+    )
+}
+
+/// What a person did, as lines: purchases with keys and without, and visits.
+fn deeds(n: u32) -> String {
+    let id = format!("{{\"id\":{{\"member\":\"M{n:03}\"}}");
+    let categories = ["\"bakery\"", "\"dairy\"", "null", "\"面包\"", "\"\""];
+    let mut lines = String::new();
+    for (nth, category) in (0..1 + n % 3).zip(categories.iter().cycle().skip(n as usize % 5)) {
+        let (day, hour) = (1 + (n * 5 + nth * 9) % 28, (n * 7 + nth) % 24);
+        lines += &format!(
+            "{id},\"event\":\"purchase\",\"at\":\"2020-{}-{day:02}T{hour:02}:10:00\",\"category\":{category},\"amount\":{}.5,\"gift\":{},\"key\":\"{n}/{nth}\"}}\n",
+            10 + nth % 3,
+            n * 3 % 40,
+            nth == 1
+        );
+    }
+    if n % 4 != 1 {
+        lines += &format!(
+            "{id},\"event\":\"purchase\",\"at\":\"2020-10-2{}T16:00:00Z\",\"until\":\"2021-01-31\"}}\n",
+            n % 10
+        );
+        lines += &format!("{id},\"event\":\"visit\",\"at\":\"2020-10-1{}\",\"page\":\"page {}\"}}\n", n % 10, n % 3);
+        lines += &format!("{id},\"event\":\"visit\",\"at\":\"2020-11-0{}T23:59:59+08:00\"}}\n", 1 + n % 9);
+    }
+    lines
 }
 
 /// Writes the golden files anew, once, if asked to.
@@ -158,11 +277,20 @@ fn updated() {
 
 #[test]
 fn files_of_format_1_are_read_and_answer_as_they_did() {
+    check_answers(FORMAT_1);
+}
+
+#[test]
+fn files_of_format_2_are_read_and_answer_as_they_did() {
+    check_answers(FORMAT_2);
+}
+
+fn check_answers(which: Golden) {
     updated();
-    let wanted = std::fs::read_to_string(golden().join("answers.txt")).unwrap();
-    let home = golden_copy();
+    let wanted = std::fs::read_to_string(golden(which.answers)).unwrap();
+    let home = golden_copy(which);
     let report = storage::verify::verify_space(&home.path().join("spaces/main")).unwrap();
-    assert!(report.problems.is_empty() && report.kept == 2 && report.log_records >= 4, "{report:?}");
+    assert!(report.problems.is_empty() && report.kept == which.kept && report.log_records >= 4, "{report:?}");
     for (what, with_snapshots) in [("opened", true), ("opened again, after a snapshot by this version", false)] {
         let engine = Engine::open(home.path(), &options()).unwrap();
         let space = engine.space("main").unwrap();
@@ -183,8 +311,14 @@ fn files_of_format_1_are_read_and_answer_as_they_did() {
 #[test]
 fn a_newer_format_is_refused_and_left_untouched() {
     updated();
-    for (file, at) in newer_places() {
-        let home = golden_copy();
+    for which in [FORMAT_1, FORMAT_2] {
+        check_refused(which);
+    }
+}
+
+fn check_refused(which: Golden) {
+    for (file, at) in newer_places(which) {
+        let home = golden_copy(which);
         let path = home.path().join("spaces/main").join(&file);
         let mut bytes = std::fs::read(&path).unwrap();
         match at {
@@ -195,7 +329,7 @@ fn a_newer_format_is_refused_and_left_untouched() {
             }
             None => {
                 let text = String::from_utf8(bytes).unwrap();
-                bytes = text.replacen("headcount manifest 1 ", "headcount manifest 99 ", 1).into_bytes();
+                bytes = text.replacen(&format!("manifest {} ", which.format), "manifest 99 ", 1).into_bytes();
             }
         }
         std::fs::write(&path, &bytes).unwrap();
@@ -203,7 +337,11 @@ fn a_newer_format_is_refused_and_left_untouched() {
         let refused = match Engine::open(home.path(), &options()) {
             Err(headcount::engine::Error::Storage(error)) => Some(error),
             Err(other) => panic!("{file}: {other}"),
-            Ok(_) => storage::verify::verify_space(&home.path().join("spaces/main")).err(),
+            Ok(_) => match storage::verify::verify_space(&home.path().join("spaces/main")) {
+                // Of what only some states need, the others are none the worse.
+                Ok(report) if file.ends_with(".changes") && !report.problems.is_empty() => continue,
+                other => other.err(),
+            },
         };
         assert!(matches!(refused, Some(storage::Error::Newer { found: 99, .. })), "{file}: {refused:?}");
         assert_eq!(std::fs::read(&path).unwrap(), bytes, "{file} was changed");
@@ -211,10 +349,10 @@ fn a_newer_format_is_refused_and_left_untouched() {
 }
 
 /// Files of each format, and where their format number stands.
-fn newer_places() -> Vec<(String, Option<usize>)> {
+fn newer_places(which: Golden) -> Vec<(String, Option<usize>)> {
     let mut places = vec![("manifest".to_string(), None)];
-    for (dir, suffix) in [("log", "log"), ("packs", "pack")] {
-        for entry in std::fs::read_dir(golden().join("store/spaces/main").join(dir)).unwrap() {
+    for (dir, suffix) in [("log", "log"), ("packs", "pack"), ("snapshots", "changes")] {
+        for entry in std::fs::read_dir(golden(which.store).join("spaces/main").join(dir)).unwrap() {
             let name = entry.unwrap().file_name().to_string_lossy().into_owned();
             if name.ends_with(suffix) {
                 places.push((format!("{dir}/{name}"), Some(8)));
@@ -226,5 +364,9 @@ fn newer_places() -> Vec<(String, Option<usize>)> {
 
 /// Where the header's checksum stands.
 fn at_checksum(file: &str) -> usize {
-    if file.ends_with("log") { 24 } else { 56 }
+    match file.rsplit('.').next() {
+        Some("log") => 24,
+        Some("changes") => 40,
+        _ => 56,
+    }
 }

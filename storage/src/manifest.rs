@@ -204,7 +204,7 @@ impl Manifest {
             return Err(bad(end + 1, "stretches that follow each other", "others"));
         }
         let date = json.date.map(|date| date.parse().map_err(|_| bad(end + 1, "a date", &date))).transpose()?;
-        Ok(Manifest {
+        let manifest = Manifest {
             data_version: json.data_version,
             taken_at: json.taken_at,
             name: json.name,
@@ -216,7 +216,14 @@ impl Manifest {
             audiences: Arc::new(json.audiences.into_iter().map(|(name, text)| (name, text.into())).collect()),
             parts,
             stretches,
-        })
+        };
+        // A sound one under another's name would answer for that one.
+        let file_name = path.file_name().unwrap_or_default().to_string_lossy();
+        let own = manifest.kept_file_name();
+        if file_name.ends_with(KEPT_SUFFIX) && *file_name != own {
+            return Err(bad(end + 1, &format!("what is kept as {file_name}"), &format!("what is kept as {own}")));
+        }
+        Ok(manifest)
     }
 
     /// All kept store snapshots of a space, the tail too.

@@ -5,20 +5,28 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use storage::batch::event_key;
 use storage::{
-    DataDir, IdColumn, IdTypeId, OneId, Options, Request, SetOp, StateRef, Store, TagChanges, TagColumn, TagId, Upserts,
+    DataDir, EventColumn, EventId, IdColumn, IdTypeId, OneId, Options, PropertyColumn, PropertyId, PropertyValues,
+    Request, SetOp, StateRef, Store, TagChanges, TagColumn, TagId, Upserts, View,
 };
 
 const PEOPLE: u32 = 300;
 const ERASED: u32 = 123;
 /// Of those who come later, on the log.
 const ERASED_LATER: u32 = 234;
+/// Properties are in the order of their names.
+const AMOUNT: PropertyId = PropertyId(0);
+const STORE: PropertyId = PropertyId(1);
+const SCHEMA: &str = r#"{"id_types": ["member"], "tags": {"city": {"type": "category"}, "interests": {"type": "set"}},
+    "events": {"purchase": {"properties": {"store": {"type": "category"}, "amount": {"type": "number"}}}}}"#;
 
 fn texts(texts: impl Iterator<Item = String>) -> Arc<Vec<Box<str>>> {
     Arc::new(texts.map(String::into_boxed_str).collect())
 }
 
-/// Everyone has an identity, a city, a nickname and an interest of his own, and a shared one of each.
+/// Everyone has an identity, a city and an interest of his own, and a purchase with a key at a store of his own; and
+/// shared ones.
 fn people() -> Upserts {
     people_of(0..PEOPLE)
 }
@@ -39,7 +47,7 @@ fn people_of(who: std::ops::Range<u32>) -> Upserts {
         tags: vec![
             TagColumn {
                 tag: TagId(0),
-                changes: TagChanges::Texts { dictionary: city, changes: (0..rows).zip(who).collect() },
+                changes: TagChanges::Texts { dictionary: city, changes: (0..rows).zip(who.clone()).collect() },
             },
             TagColumn {
                 tag: TagId(1),
@@ -50,11 +58,36 @@ fn people_of(who: std::ops::Range<u32>) -> Upserts {
                 },
             },
         ],
+        events: vec![purchases(who)],
         ..Upserts::default()
     }
 }
 
-fn files_with(dir: &Path, needle: &str) -> Vec<String> {
+fn key_of(who: u32) -> u128 {
+    event_key(format!("purchase-of-{who:05}!").as_bytes())
+}
+
+/// Two a person: one at the own store with a key, one at a shared store without.
+fn purchases(who: std::ops::Range<u32>) -> EventColumn {
+    let stores = texts((0..=PEOPLE).map(|row| format!("store-of-{row:05}!")));
+    let twice = |of: &dyn Fn(u32) -> [i64; 2]| who.clone().flat_map(of).collect::<Vec<i64>>();
+    let codes = twice(&|row| [row.into(), PEOPLE.into()]).into_iter().map(|code| code as u32).collect();
+    let amounts = twice(&|row| [1_000 + i64::from(row), 7]).into_iter().map(Some).collect();
+    EventColumn {
+        event: EventId(0),
+        rows: (0..who.len() as u32).flat_map(|row| [row, row]).collect(),
+        at: twice(&|row| [1_600_000_000 + i64::from(row), 1_600_100_000]),
+        // Whoever has none may be told of again.
+        keys: who.clone().flat_map(|row| [(row > 0).then(|| key_of(row)), None]).collect(),
+        properties: vec![
+            PropertyColumn { property: STORE, values: PropertyValues::Texts { dictionary: stores, codes } },
+            PropertyColumn { property: AMOUNT, values: PropertyValues::Numbers(amounts) },
+        ],
+    }
+}
+
+fn files_with(dir: &Path, needle: impl AsRef<[u8]>) -> Vec<String> {
+    let needle = needle.as_ref();
     let mut found = Vec::new();
     let mut dirs = vec![dir.to_path_buf()];
     while let Some(dir) = dirs.pop() {
@@ -62,7 +95,7 @@ fn files_with(dir: &Path, needle: &str) -> Vec<String> {
             let path = entry.unwrap().path();
             if path.is_dir() {
                 dirs.push(path);
-            } else if std::fs::read(&path).unwrap().windows(needle.len()).any(|w| w == needle.as_bytes()) {
+            } else if std::fs::read(&path).unwrap().windows(needle.len()).any(|w| w == needle) {
                 found.push(path.display().to_string());
             }
         }
@@ -72,9 +105,26 @@ fn files_with(dir: &Path, needle: &str) -> Vec<String> {
 
 fn check_gone(dir: &Path, who: u32) {
     // Sequential keys share a prefix within a page, so the digits that tell them apart are looked for as well.
-    for needle in ["identity-of-", "city-of-", "interest-of-", ""].map(|what| format!("{what}{who:05}!")) {
+    for needle in ["identity-of-", "city-of-", "interest-of-", "store-of-", ""].map(|what| format!("{what}{who:05}!")) {
         assert_eq!(files_with(dir, &needle), Vec::<String>::new(), "{needle}");
     }
+    // What records keep of a key: its hash, and 62 bits of the rest.
+    let key = key_of(who);
+    let record = [&(key as u32).to_le_bytes()[..], &((key >> 66) as u64).to_le_bytes()].concat();
+    assert_eq!(files_with(dir, record), Vec::<String>::new(), "the key of {who}");
+}
+
+/// No part that a view lies on has rows of a person, and his neighbour has both of his.
+fn check_rows_gone(view: &View, who: u32, what: &str) {
+    let field = view.event(EventId(0));
+    let rows = |who: u32| -> usize {
+        let stripe = field.stripe(0).unwrap();
+        stripe.segments().map(|segment| segment.open().unwrap().rows_of(who).len()).sum()
+    };
+    assert_eq!((rows(who), rows(who + 1)), (0, 2), "{what}: rows of {who} and of the next");
+    let stores = field.values(STORE);
+    assert_eq!(stores.find(&format!("store-of-{who:05}!")).unwrap(), None, "{what}");
+    assert!(stores.find(&format!("store-of-{:05}!", who + 1)).unwrap().is_some(), "{what}");
 }
 
 fn check_others(store: &Store) {
@@ -97,8 +147,7 @@ fn nothing_of_an_erased_person_is_left_in_any_file() {
     let dir = DataDir::open(temp.path()).unwrap();
     dir.create_space("main").unwrap();
     let store = open(&dir);
-    let schema = r#"{"id_types": ["member"], "tags": {"city": {"type": "category"}, "interests": {"type": "set"}}}"#;
-    store.write_and_wait(Request::Schema(serde_json::from_str(schema).unwrap())).unwrap();
+    store.write_and_wait(Request::Schema(serde_json::from_str(SCHEMA).unwrap())).unwrap();
     store.write_and_wait(Request::Upserts(people())).unwrap();
     store.snapshot(Some("before campaign")).unwrap();
     assert!(!files_with(temp.path(), "city-of-00123!").is_empty());
@@ -112,8 +161,15 @@ fn nothing_of_an_erased_person_is_left_in_any_file() {
     store.snapshot(None).unwrap();
     check_gone(temp.path(), ERASED);
     check_others(&store);
+    check_rows_gone(&store.view(), ERASED, "now");
+    let then = store.state(&StateRef::Name("before campaign".into())).unwrap();
+    check_rows_gone(&then.view, ERASED, "then");
+    drop((store, then));
+    let store = open(&dir);
+    check_others(&store);
+    check_rows_gone(&store.view(), ERASED, "opened again");
+    assert_eq!(store.view().event(EventId(0)).row_count().unwrap(), 2 * u64::from(PEOPLE - 1));
     drop(store);
-    check_others(&open(&dir));
     let report = storage::verify::verify_space(&dir.space_dir("main")).unwrap();
     assert_eq!(report.problems, Vec::<String>::new());
     assert_eq!(report.kept, 1);
@@ -138,8 +194,7 @@ fn states_on_a_log(home: &Path) {
     dir.create_space("main").unwrap();
     let options = Options { purge_after: Duration::from_secs(3600), ..Options::default() };
     let store = dir.open_space("main", &options).unwrap();
-    let schema = r#"{"id_types": ["member"], "tags": {"city": {"type": "category"}, "interests": {"type": "set"}}}"#;
-    store.write_and_wait(Request::Schema(serde_json::from_str(schema).unwrap())).unwrap();
+    store.write_and_wait(Request::Schema(serde_json::from_str(SCHEMA).unwrap())).unwrap();
     store.write_and_wait(Request::Upserts(people_of(0..150))).unwrap();
     store.snapshot(Some("half")).unwrap();
     store.snapshot(None).unwrap();
@@ -187,6 +242,15 @@ fn purged(home: &Path, what: &str) {
     assert_eq!((report.problems, report.kept), (Vec::new(), 4), "{what}");
     let store = open(&dir);
     check_states(&store);
+    check_rows_gone(&store.view(), ERASED, what);
+    check_rows_gone(&store.view(), ERASED_LATER, what);
+    for (name, has_later) in [("half", false), ("all", true), ("one less", true)] {
+        let then = store.state(&StateRef::Name(name.into())).unwrap().view;
+        check_rows_gone(&then, ERASED, &format!("{what}: {name}"));
+        if has_later {
+            check_rows_gone(&then, ERASED_LATER, &format!("{what}: {name}"));
+        }
+    }
     // Later states go on from what is left.
     store.write_and_wait(Request::Upserts(people_of(0..1))).unwrap();
     store.snapshot(Some("later")).unwrap();

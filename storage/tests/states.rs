@@ -378,3 +378,26 @@ fn states_are_asked_while_purges_replace_their_files() {
     drop(store);
     check_files(&space.dir());
 }
+
+#[test]
+fn a_state_under_anothers_name_is_refused() {
+    let home = tempfile::tempdir().unwrap();
+    let hand = Hand::at(date(2020, 11, 5));
+    let dir = DataDir::open(home.path()).unwrap();
+    dir.create_space("main").unwrap();
+    let store = dir.open_space("main", &hand.options()).unwrap();
+    store.write_and_wait(schema()).unwrap();
+    for (tier, name) in [("V1", "first"), ("V2", "second")] {
+        store.write_and_wait(tiers(&[("a", tier)])).unwrap();
+        store.snapshot(Some(name)).unwrap();
+    }
+    drop(store);
+    let path = |name: &str| dir.space_dir("main").join("snapshots").join(format!("{name}.manifest"));
+    std::fs::copy(path("first"), path("second")).unwrap();
+    let store = dir.open_space("main", &Options { read_only: true, ..hand.options() }).unwrap();
+    for name in ["first", "second"] {
+        let asked = store.state(&StateRef::Name(name.into()));
+        assert!(matches!(asked, Err(StateError::Failed(Error::Corrupt { .. }))), "{name}");
+    }
+    assert!(storage::verify::verify_space(&dir.space_dir("main")).is_err());
+}

@@ -64,6 +64,15 @@ impl Zone {
         clock_shows(at + self.offset_s(at))
     }
 
+    /// A moment as its clocks show it, and how far they are ahead of UTC, to the minute: `2026-01-31T10:30:00+08:00`.
+    pub fn written(&self, at: i64) -> String {
+        let offset_s = self.offset_s(at);
+        let minutes = (offset_s.abs() + 30) / 60;
+        let sign = if offset_s < 0 && minutes > 0 { '-' } else { '+' };
+        let shown = self.shows(at).strftime("%Y-%m-%dT%H:%M:%S").to_string();
+        format!("{shown}{sign}{:02}:{:02}", minutes / 60, minutes % 60)
+    }
+
     /// The date of a moment.
     pub fn day(&self, at: i64) -> Date {
         self.shows(at).date()

@@ -19,11 +19,11 @@ use super::values::Held;
 /// The outcome of a check; what differs, in words.
 pub type Checked = Result<(), String>;
 
-fn same<T: PartialEq + std::fmt::Debug>(what: &str, found: T, wanted: T) -> Checked {
+pub(super) fn same<T: PartialEq + std::fmt::Debug>(what: &str, found: T, wanted: T) -> Checked {
     if found == wanted { Ok(()) } else { Err(format!("{what}: found {found:?}, wanted {wanted:?}")) }
 }
 
-fn size(members: &[bool]) -> u64 {
+pub(super) fn size(members: &[bool]) -> u64 {
     members.iter().filter(|m| **m).count() as u64
 }
 
@@ -31,7 +31,7 @@ fn ids_of(members: &[bool]) -> Vec<u32> {
     members.iter().zip(0..).filter(|(m, _)| **m).map(|(_, id)| id).collect()
 }
 
-fn count(space: &Space, question: &Question) -> Result<u64, String> {
+pub(super) fn count(space: &Space, question: &Question) -> Result<u64, String> {
     space.count(question, false).map(|a| a.value.count).map_err(|e| format!("an error: {e}"))
 }
 
@@ -358,6 +358,7 @@ pub fn everything(space: &Space, world: &World, random: &mut Random, rounds: u32
         let top = *random.pick(&[0, 1, 3, 100, 1_000_000]);
         distribution(space, world, &audience, &base, tag, top, as_of).map_err(about)?;
         crosstab(space, world, &audience, (tag, other), as_of).map_err(about)?;
+        super::compare_events::everything(space, world, (&audience, &base), as_of, random).map_err(about)?;
         aggregates(space, world, &audience, tag, other, as_of, random).map_err(about)?;
         if round == 0 {
             members(space, world, &audience, as_of, random).map_err(about)?;

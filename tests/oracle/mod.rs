@@ -27,6 +27,7 @@ pub mod values;
 
 pub mod changes;
 pub mod compare;
+pub mod compare_events;
 pub mod drive;
 pub mod event_predicates;
 pub mod literals;
