@@ -87,8 +87,12 @@ fn child() {
         scope.spawn(|| {
             loop {
                 std::thread::sleep(Duration::from_millis(random.below(25)));
-                let name = random.percent(30).then(|| format!("kept {}", random.below(3)));
-                space.store().snapshot(name.as_deref()).unwrap();
+                let name = random.percent(50).then(|| format!("kept {}", random.below(3)));
+                if random.percent(30) {
+                    space.store().snapshot_dated(jiff::civil::date(2020, 1, 1 + random.below(5) as i8)).unwrap();
+                } else {
+                    space.store().snapshot(name.as_deref()).unwrap();
+                }
             }
         });
         let (acked, ack) = mpsc::channel();
@@ -199,6 +203,7 @@ fn check(dir: &Path, acked: u64, sent: u64, what: &str, deep: bool) -> u64 {
         );
         if operations > 0 {
             check_people(&space, operations, what);
+            check_states(&space, what);
         }
         last = Some(operations);
     }
@@ -207,6 +212,21 @@ fn check(dir: &Path, acked: u64, sent: u64, what: &str, deep: bool) -> u64 {
         assert!(report.problems.is_empty(), "{what}: {:?}", report.problems);
     }
     last.unwrap_or(0)
+}
+
+/// Every kept state holds whole batches: all that the last one says of the people whom each of them changes.
+fn check_states(space: &Space, what: &str) {
+    for kept in space.store().snapshots().unwrap() {
+        let Some(state) = kept.name.or(kept.date.map(|date| date.to_string())) else { continue };
+        let asked = Question { state: Some(state.clone()), ..Question::default() };
+        let fail = |e: headcount::engine::Error| -> ! { panic!("{what}: state {state}: {e}") };
+        let rows = space.query("SELECT max(counter) FROM profiles", &asked).unwrap_or_else(|e| fail(e)).value.rows;
+        let Cell::Decimal(last, 0) = rows[0][0] else { continue };
+        let text = format!("counter = {last} AND label = 'n{last}' AND seen = 'n{last}' AND odd = {}", last % 2 == 1);
+        let asked = Question { audience: Some(Where::Text(text)), ..asked };
+        let count = space.count(&asked, false).unwrap_or_else(|e| fail(e)).value.count;
+        assert!((FIXED..=FIXED + 1).contains(&count), "{what}: {count} people of batch {last} in state {state}");
+    }
 }
 
 fn check_people(space: &Space, operations: u64, what: &str) {

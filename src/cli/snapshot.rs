@@ -13,7 +13,7 @@ use crate::engine::{Engine, EngineOptions};
 /// Arguments of `snapshot`.
 #[derive(Args)]
 pub(super) struct SnapshotArgs {
-    /// Keep it under this name until it is deleted
+    /// Keep it under this name until it is deleted; else it is today's state, kept for as long as the policy has it
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
     /// List store snapshots instead of taking one
@@ -32,19 +32,20 @@ pub(super) fn run(args: &SnapshotArgs) -> Outcome {
             let options = EngineOptions { read_only: args.list, ..EngineOptions::default() };
             let engine = Engine::open(&args.target.data.data, &options)?;
             let space = engine.space(&args.target.space)?;
-            let found = if args.list {
-                space.store().snapshots()?
-            } else {
-                vec![space.store().snapshot(args.name.as_deref())?]
+            let store = space.store();
+            let found = match &args.name {
+                _ if args.list => store.snapshots()?,
+                Some(name) => vec![store.snapshot(Some(name))?],
+                None => vec![store.snapshot_dated(store.today())?],
             };
             let row = |info: storage::SnapshotInfo| {
-                json!({"name": info.name, "data_version": info.data_version, "profiles": info.profile_count,
+                json!({"name": info.name, "date": info.date.map(|date| date.to_string()), "data_version": info.data_version, "profiles": info.profile_count,
                        "bytes": info.bytes, "taken_at": taken_at(info.taken_at)})
             };
             Value::Array(found.into_iter().map(row).collect())
         }
     };
-    let columns = ["name", "data_version", "profiles", "bytes", "taken_at"].map(String::from);
+    let columns = ["name", "date", "data_version", "profiles", "bytes", "taken_at"].map(String::from);
     let rows: Vec<Vec<Value>> = all
         .as_array()
         .into_iter()

@@ -6,7 +6,6 @@ use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use jiff::civil::Date;
-use jiff::tz::TimeZone;
 use queryparser::ast::{Name, Predicate, Span, Statement};
 use queryparser::{Parsed, nearest};
 use serde::{Deserialize, Serialize};
@@ -48,6 +47,8 @@ pub struct Question {
     pub base: Option<Where>,
     /// What CURRENT_DATE means; today in the space's zone unless said.
     pub as_of: Option<Date>,
+    /// A date or the name of a store snapshot: the whole question is asked of that state.
+    pub state: Option<String>,
     /// Longest time; never more than the engine's limit.
     pub timeout_ms: Option<u64>,
     /// Set when nobody waits for the answer any more.
@@ -154,9 +155,21 @@ pub struct PlanAnswer {
 pub(super) struct Asked<'a> {
     pub(super) ctx: &'a Context<'a>,
     pub(super) audience: &'a Node,
-    base: &'a Node,
+    pub(super) base: &'a Node,
     pub(super) predicate: Option<&'a Parsed<Predicate>>,
     pub(super) warnings: Vec<Warning>,
+}
+
+impl Asked<'_> {
+    /// The plan of one more audience, which stands at a place of the request.
+    pub(super) fn bound(&mut self, audience: &Where, pointer: &str) -> Result<Node> {
+        let placed = |error: super::Error| match error {
+            super::Error::Query(error) => super::Error::Query(at_field(error, pointer)),
+            other => other,
+        };
+        let parsed = parse(audience, self.ctx).map_err(placed)?;
+        plan_of(self.ctx, Some(&parsed), &mut self.warnings).map_err(placed)
+    }
 }
 
 impl Space {
@@ -239,7 +252,8 @@ impl Space {
     /// As [`Space::count`].
     pub fn query(&self, sql: &str, question: &Question) -> Result<Answer<Table>> {
         let start = Instant::now();
-        let view = self.store.view();
+        let mut warnings = Vec::new();
+        let view = self.view_for(question, &mut warnings)?;
         self.in_context(&view, question, self.shared.limits.elapsed_ms_max, |ctx| {
             let parsed = queryparser::parse_statement(sql, &ctx.limits.parse).map_err(query::Error::from)?;
             let mut binder = Binder::new(ctx, &parsed.source);
@@ -252,7 +266,8 @@ impl Space {
                     Table { columns: vec!["plan".into()], rows }
                 }
             };
-            Ok(answer(table, &view, start, binder.into_warnings()))
+            warnings.extend(binder.into_warnings());
+            Ok(answer(table, &view, start, warnings))
         })
     }
 
@@ -314,7 +329,7 @@ impl Space {
         Ok(answer(value, &view, start, Vec::new()))
     }
 
-    fn in_context<T>(
+    pub(super) fn in_context<T>(
         &self,
         view: &View,
         question: &Question,
@@ -324,14 +339,18 @@ impl Space {
         let limits = &self.shared.limits;
         let elapsed_ms = question.timeout_ms.map_or(elapsed_ms_max, |ms| ms.min(elapsed_ms_max));
         let budget = Budget::new(elapsed_ms, question.cancelled.clone());
-        let as_of = question.as_of.unwrap_or_else(|| today(&view.schema().time_zone));
+        let as_of = question.as_of.unwrap_or_else(|| self.store.today());
+        // What is remembered is of the present: people can be erased from an earlier state, whose version stays.
+        let earlier = query::Remembered::default();
+        let remembered = if question.state.is_some() { &earlier } else { &self.remembered };
         run(&Context {
             view,
             as_of,
             limits,
             budget: &budget,
-            remembered: &self.remembered,
+            remembered,
             threads: &self.shared.threads,
+            states: &self.store,
         })
     }
 
@@ -350,9 +369,9 @@ impl Space {
         run: impl FnOnce(&mut Asked<'_>) -> Result<T>,
     ) -> Result<Answer<T>> {
         let start = Instant::now();
-        let view = self.store.view();
+        let mut warnings = Vec::new();
+        let view = self.view_for(question, &mut warnings)?;
         self.in_context(&view, question, elapsed_ms_max, |ctx| {
-            let mut warnings = Vec::new();
             let parsed = question.audience.as_ref().map(|w| parse(w, ctx)).transpose()?;
             let base = question.base.as_ref().map(|w| parse(w, ctx)).transpose()?;
             let audience = plan_of(ctx, parsed.as_ref(), &mut warnings)?;
@@ -364,14 +383,8 @@ impl Space {
     }
 }
 
-fn answer<T>(value: T, view: &View, start: Instant, warnings: Vec<Warning>) -> Answer<T> {
+pub(super) fn answer<T>(value: T, view: &View, start: Instant, warnings: Vec<Warning>) -> Answer<T> {
     Answer { value, data_version: view.data_version(), took_us: start.elapsed().as_micros() as u64, warnings }
-}
-
-/// Today in a zone; a zone was checked when it was set.
-pub(crate) fn today(time_zone: &str) -> Date {
-    let zone = TimeZone::get(time_zone).unwrap_or(TimeZone::UTC);
-    jiff::Timestamp::now().to_zoned(zone).date()
 }
 
 pub(super) fn parse(asked: &Where, ctx: &Context<'_>) -> Result<Parsed<Predicate>> {
@@ -382,15 +395,25 @@ pub(super) fn parse(asked: &Where, ctx: &Context<'_>) -> Result<Parsed<Predicate
     Ok(parsed.map_err(query::Error::from)?)
 }
 
-/// A fault of a name or condition that is a field of the request, at that field.
+/// A fault of a name or condition that is a field of the request, at that field; of a tree, at the place within it.
 pub(super) fn at_field(error: query::Error, pointer: &str) -> query::Error {
     match error {
-        query::Error::Question(fault) => request_fault(fault.code, pointer, fault.message, fault.hint),
+        query::Error::Question(fault) => {
+            let within = match &fault.at {
+                queryparser::At::Tree { pointer } => pointer.as_str(),
+                queryparser::At::Text { .. } => "",
+            };
+            request_fault(fault.code, &format!("{pointer}{within}"), fault.message, fault.hint)
+        }
         other => other,
     }
 }
 
-fn plan_of(ctx: &Context<'_>, parsed: Option<&Parsed<Predicate>>, warnings: &mut Vec<Warning>) -> Result<Node> {
+pub(super) fn plan_of(
+    ctx: &Context<'_>,
+    parsed: Option<&Parsed<Predicate>>,
+    warnings: &mut Vec<Warning>,
+) -> Result<Node> {
     let Some(parsed) = parsed else { return Ok(Node::Everyone) };
     let mut binder = Binder::new(ctx, &parsed.source);
     let node = binder.plan(&parsed.ast)?;
@@ -398,7 +421,7 @@ fn plan_of(ctx: &Context<'_>, parsed: Option<&Parsed<Predicate>>, warnings: &mut
     Ok(node)
 }
 
-fn named_tag(view: &View, name: &str, pointer: &str) -> Result<Axis> {
+pub(super) fn named_tag(view: &View, name: &str, pointer: &str) -> Result<Axis> {
     match view.schema().tag(name) {
         Some((tag, declared)) => Ok(Axis { tag, tag_type: declared.tag_type }),
         None => {

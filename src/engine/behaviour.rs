@@ -95,24 +95,26 @@ impl Space {
                 let message = format!("a funnel has 1 to {STEPS_MAX} steps");
                 return Err(request_fault("wrong_type", "/steps", message, None).into());
             }
-            let parsed = parse_steps(asked.ctx, steps, within)?;
+            let (parsed, texts) = parse_steps(asked.ctx, steps, within)?;
             let (mut steps, within) = steps_of(&parsed.ast);
             steps.truncate(count);
             let mut binder = Binder::new(asked.ctx, &parsed.source);
             let audience = (asked.audience, asked.predicate.map(|parsed| &parsed.ast));
-            let steps = funnel(&mut binder, audience, &steps, within).map_err(at_steps)?;
+            let steps = funnel(&mut binder, audience, &steps, within).map_err(|error| at_steps(error, &texts))?;
             asked.warnings.extend(binder.into_warnings());
             Ok(FunnelAnswer { steps })
         })
     }
 }
 
-/// The steps as the predicate that asks for all of them in order; of one alone, as one that is followed by itself.
+/// The steps as the predicate that asks for all of them in order (of one alone, as one that is followed by itself), and
+/// those whose condition is text.
 fn parse_steps(
     ctx: &Context<'_>,
     steps: &serde_json::Value,
     within: Option<&serde_json::Value>,
-) -> Result<Parsed<Predicate>> {
+) -> Result<(Parsed<Predicate>, Vec<usize>)> {
+    let mut texts = Vec::new();
     let mut list = steps.as_array().cloned().unwrap_or_default();
     for (step, at) in list.iter_mut().zip(0..) {
         // A condition may be text here as everywhere; the tree says the same.
@@ -122,6 +124,7 @@ fn parse_steps(
             let parsed = queryparser::parse_predicate(text, &ctx.limits.parse).map_err(query::Error::from);
             let parsed = parsed.map_err(|error| at_field(error, &format!("/steps/{at}/where")))?;
             *condition = queryparser::predicate_tree(&parsed.ast);
+            texts.push(at);
         }
     }
     if let [only] = &list[..] {
@@ -131,7 +134,8 @@ fn parse_steps(
     if let Some(within) = within {
         tree["within"] = within.clone();
     }
-    queryparser::parse_tree(&tree, &ctx.limits.parse).map_err(|fault| at_steps(query::Error::from(fault)).into())
+    let parsed = queryparser::parse_tree(&tree, &ctx.limits.parse);
+    Ok((parsed.map_err(|fault| at_steps(query::Error::from(fault), &texts))?, texts))
 }
 
 fn steps_of(predicate: &Predicate) -> (Vec<EventFilter>, Option<Interval>) {
@@ -141,12 +145,16 @@ fn steps_of(predicate: &Predicate) -> (Vec<EventFilter>, Option<Interval>) {
     }
 }
 
-/// A fault of the tree that the steps were put in, at its place in the request.
-fn at_steps(error: query::Error) -> query::Error {
+/// A fault of the tree that the steps were put in, at its place in the request: of a text the whole condition.
+fn at_steps(error: query::Error, texts: &[usize]) -> query::Error {
     match error {
         query::Error::Question(mut fault) => {
             if let queryparser::At::Tree { pointer } = &mut fault.at {
                 *pointer = pointer.replacen("/followed_by", "/steps", 1);
+                let of_text = texts.iter().map(|at| format!("/steps/{at}/where"));
+                if let Some(whole) = of_text.into_iter().find(|whole| pointer.starts_with(whole.as_str())) {
+                    *pointer = whole;
+                }
             }
             query::Error::Question(fault)
         }

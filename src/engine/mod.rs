@@ -8,14 +8,17 @@
 
 mod ask;
 mod behaviour;
+mod compare;
 mod events;
 mod frames;
+mod states;
 mod upserts;
 
 pub use ask::{
     Answer, CrosstabRequest, DistributionAnswer, DistributionRequest, MembersRequest, PlanAnswer, Question, Where,
 };
 pub use behaviour::{FunnelAnswer, SeriesAnswer, SeriesRequest};
+pub use states::{FlowRequest, SizeRow, Sizes};
 pub(crate) use upserts::Pairs;
 pub use upserts::{LineRejected, UpsertAnswer, UpsertLimits, UpsertOptions};
 

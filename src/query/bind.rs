@@ -5,6 +5,7 @@
 //! Two-valued: each operator denotes a subset of the known, `NOT` everyone else. A value that nobody was ever given is
 //! the empty set and a warning; a name that does not exist is an error with its place and the nearest name.
 
+mod earlier;
 pub(crate) mod events;
 mod literals;
 
@@ -172,10 +173,7 @@ impl<'a> Binder<'a> {
             PredicateKind::InAudience(name) | PredicateKind::InSnapshot { audience: name, .. } => {
                 Err(self.fault("unknown_audience", name.span, format!("there is no audience `{}`", name.text), None))
             }
-            PredicateKind::Was { state, .. } => {
-                let message = "there is no earlier state to ask: no dated store snapshot is kept".into();
-                Err(self.fault("unknown_state", state.span, message, None))
-            }
+            PredicateKind::Was { state, predicate } => self.was(state, predicate),
             PredicateKind::InBitmap(literal) => self.in_bitmap(literal),
         }
     }

@@ -42,6 +42,22 @@ impl Edges {
         Edges { ranges, even: Even::of(edges) }
     }
 
+    /// How many bins there are.
+    pub(crate) fn count_of_bins(&self) -> usize {
+        self.ranges.len()
+    }
+
+    /// The bin of a value, if it is in any.
+    pub(crate) fn bin_of(&self, value: i64) -> Option<usize> {
+        let at = match (self.even, self.ranges.last()) {
+            (Some(even), Some(last)) if (even.first..=last.high).contains(&value) => {
+                even.bin(value).min(self.ranges.len() - 1)
+            }
+            _ => self.ranges.partition_point(|range| range.high < value),
+        };
+        self.ranges.get(at).filter(|range| range.contains(value)).map(|_| at)
+    }
+
     /// Members of a plan in each bin.
     ///
     /// # Errors

@@ -10,6 +10,7 @@ use storage::View;
 
 use super::error::{Error, Result};
 use super::remembered::Remembered;
+use super::states::States;
 use super::threads::Threads;
 
 /// Bounds on one question.
@@ -82,6 +83,8 @@ pub struct Context<'a> {
     pub remembered: &'a Remembered,
     /// Threads that may help.
     pub threads: &'a Threads,
+    /// Where earlier states come from.
+    pub states: &'a dyn States,
 }
 
 impl Context<'_> {

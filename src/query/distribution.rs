@@ -231,7 +231,9 @@ fn of_numbers(ctx: &Context<'_>, sides: &Sides, request: &Request<'_>) -> Result
         (None, Some(bounds)) => unit.chosen_edges(bounds),
         (Some(Bins::Width(width)), Some(bounds)) => unit.width_edges(width, bounds)?,
         (Some(Bins::Edges(edges)), Some(_)) => unit.given_edges(edges)?,
-        (Some(Bins::Quantiles(n)), Some(bounds)) => quantile_edges(ctx, sides, request.tag, *n, sums.known, bounds)?,
+        (Some(Bins::Quantiles(n)), Some(bounds)) => {
+            quantile_edges(ctx, &sides.audience, request.tag, *n, sums.known, bounds)?
+        }
     };
     let bins = Edges::new(&edges);
     let counted = match &spread {
@@ -247,9 +249,8 @@ fn of_numbers(ctx: &Context<'_>, sides: &Sides, request: &Request<'_>) -> Result
     };
     let bin = |at: usize| {
         let bounds = BinBounds { low: unit.cell(edges[at]), high: unit.cell(edges[at + 1]) };
-        let close = if at + 2 == edges.len() { "]" } else { ")" };
-        let label = format!("[{}, {}{close}", bounds.low.to_csv(), bounds.high.to_csv());
-        sides.share(Cell::Text(label.into()), Some(bounds), (counted[at], base[at]))
+        let label = bin_label(&unit, &edges, at);
+        sides.share(label, Some(bounds), (counted[at], base[at]))
     };
     let values: Vec<ValueShare> = (0..counted.len()).map(bin).collect();
     Ok(Distribution {
@@ -286,13 +287,19 @@ fn summary(
     })
 }
 
+/// `[low, high)`; the last one is closed.
+pub(super) fn bin_label(unit: &Unit, edges: &[i64], at: usize) -> Cell<'static> {
+    let close = if at + 2 == edges.len() { "]" } else { ")" };
+    Cell::Text(format!("[{}, {}{close}", unit.cell(edges[at]).to_csv(), unit.cell(edges[at + 1]).to_csv()).into())
+}
+
 /// How values of a number or date are spelled.
-struct Unit {
-    tag_type: TagType,
+pub(super) struct Unit {
+    pub(super) tag_type: TagType,
 }
 
 impl Unit {
-    fn cell(&self, value: i64) -> Cell<'static> {
+    pub(super) fn cell(&self, value: i64) -> Cell<'static> {
         match self.tag_type {
             TagType::Number { scale } => Cell::Decimal(value.into(), scale),
             _ => Cell::Date(value),
@@ -307,7 +314,7 @@ impl Unit {
     }
 
     /// Edges of round widths (1, 2 or 5 times a power of ten; of dates whole weeks or more) around the bounds.
-    fn chosen_edges(&self, (low, high): (i64, i64)) -> Vec<i64> {
+    pub(super) fn chosen_edges(&self, (low, high): (i64, i64)) -> Vec<i64> {
         let wanted = (i128::from(high) - i128::from(low)) / BINS_WANTED + 1;
         let steps: Vec<i128> = match self.tag_type {
             TagType::Date => vec![1, 7, 14, 28, 91, 182, 365, 730, 1826, 3652, 18_262, 36_525, 365_250, 3_652_500],
@@ -317,7 +324,7 @@ impl Unit {
         even_edges(width, low, high)
     }
 
-    fn width_edges(&self, width: &serde_json::Number, (low, high): (i64, i64)) -> Result<Vec<i64>> {
+    pub(super) fn width_edges(&self, width: &serde_json::Number, (low, high): (i64, i64)) -> Result<Vec<i64>> {
         let scaled = self.parse(&serde_json::Value::Number(width.clone())).filter(|w| *w > 0);
         let Some(width) = scaled else {
             let message = format!("a bin's width is a positive number that fits the tag, not {width}");
@@ -331,7 +338,7 @@ impl Unit {
         Ok(even_edges(width.into(), low, high))
     }
 
-    fn given_edges(&self, edges: &[serde_json::Value]) -> Result<Vec<i64>> {
+    pub(super) fn given_edges(&self, edges: &[serde_json::Value]) -> Result<Vec<i64>> {
         let fault = |message: &str| request_fault("bad_bins", "/bins/edges", message.into(), None);
         let parsed: Option<Vec<i64>> = edges.iter().map(|edge| self.parse(edge)).collect();
         let Some(parsed) = parsed else { return Err(fault("edges are numbers or dates that fit the tag")) };
@@ -376,9 +383,9 @@ fn even_edges(width: i128, low: i64, high: i64) -> Vec<i64> {
     edges.map(|edge| edge.clamp(i64::MIN.into(), i64::MAX.into()) as i64).collect()
 }
 
-fn quantile_edges(
+pub(super) fn quantile_edges(
     ctx: &Context<'_>,
-    sides: &Sides,
+    audience: &Node,
     tag: TagId,
     n: u32,
     known: u64,
@@ -389,7 +396,7 @@ fn quantile_edges(
     }
     let ranks: Vec<u64> = (1..n).map(|at| (known * u64::from(at)).div_ceil(n.into()).max(1) - 1).collect();
     let mut edges = vec![bounds.0];
-    edges.extend(values_of_ranks(ctx, &sides.audience, tag, known, &ranks)?.into_iter().flatten());
+    edges.extend(values_of_ranks(ctx, audience, tag, known, &ranks)?.into_iter().flatten());
     edges.push(bounds.1);
     edges.dedup();
     if edges.len() == 1 {

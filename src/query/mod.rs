@@ -4,12 +4,14 @@
 //! ```text
 //!   AST → bind (names, types, dates) → plan (sets over leaves) → exec (stripe by stripe, fused) → merge
 //!                                                   kernels · gather · totals · ranks · spread · bins · groups
-//!   count · distribution · crosstab · people · select · series · explain
+//!   count · distribution · differences · crosstab · overlap · flow · people · select · series · explain
+//!   states: earlier views, for `was` and for whole questions
 //! ```
 
 pub mod context;
 pub mod error;
 pub mod remembered;
+pub mod states;
 pub mod threads;
 
 pub mod bind;
@@ -31,8 +33,11 @@ pub mod totals;
 pub mod cell;
 pub mod count;
 pub mod crosstab;
+pub mod differences;
 pub mod distribution;
 pub mod explain;
+pub mod flow;
+pub mod overlap;
 pub mod penetration;
 pub mod people;
 pub mod select;
@@ -45,4 +50,5 @@ pub use context::{Budget, Context, Limits};
 pub use error::{Error, Result};
 pub use plan::Node;
 pub use remembered::Remembered;
+pub use states::States;
 pub use threads::Threads;

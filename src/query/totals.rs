@@ -74,6 +74,14 @@ pub fn materialized(ctx: &Context<'_>, plan: &Node) -> Result<Node> {
         Node::Leaf(leaf) if leaf.is_exact() => return Ok(plan.clone()),
         _ => {}
     }
+    Ok(Node::ids(id_set(ctx, plan)?))
+}
+
+/// The members of a plan as a set of OneIDs.
+///
+/// # Errors
+/// The budget's, or damage of the store.
+pub fn id_set(ctx: &Context<'_>, plan: &Node) -> Result<IdSet> {
     let stripes = ctx.map_stripes(|stripe| {
         let run = Stripe::open(ctx.view, plan, stripe)?;
         let mut scratch = Scratch::default();
@@ -84,7 +92,7 @@ pub fn materialized(ctx: &Context<'_>, plan: &Node) -> Result<Node> {
         });
         Ok(sets.collect::<Vec<_>>())
     })?;
-    Ok(Node::ids(IdSet::from_chunks(stripes.into_iter().flatten())))
+    Ok(IdSet::from_chunks(stripes.into_iter().flatten()))
 }
 
 /// Totals of a number or date tag over the members of a plan.

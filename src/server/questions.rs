@@ -12,6 +12,7 @@ use super::call::Call;
 use super::failure::Failure;
 use super::json::{Fields, misfit};
 use super::reply::Reply;
+use super::states::{date, sizes};
 use crate::engine::{CrosstabRequest, DistributionRequest, Question, SeriesRequest, Space, Where};
 use crate::query::distribution::{Bins, Order};
 use crate::query::series::Period;
@@ -88,6 +89,9 @@ fn window(fields: &Fields<'_>) -> Outcome<Option<(Date, Date)>> {
 /// `POST …/series`
 pub(super) async fn series(call: Call) -> Outcome<Reply> {
     ask(call, &["event", "event_where", "measure", "from", "to", "by"], |space, question, fields| {
+        if fields.raw("event").is_none() {
+            return sizes(space, question, fields);
+        }
         let request = SeriesRequest {
             event: fields.need("event", "the name of an event")?,
             event_where: audience(fields, "event_where")?,
@@ -111,14 +115,22 @@ pub(super) async fn funnel(call: Call) -> Outcome<Reply> {
     .await
 }
 
-fn date(fields: &Fields<'_>, name: &str) -> Outcome<Option<Date>> {
-    match fields.get::<String>(name, "a date like \"2026-11-01\"")? {
-        Some(text) => {
-            let bad = |reason| Failure::bad("bad_date", format!("`{name}`: {reason}")).pointer(format!("/{name}"));
-            Ok(Some(queryparser::parse_date(&text).map_err(bad)?))
-        }
-        None => Ok(None),
-    }
+/// `POST …/overlap`
+pub(super) async fn overlap(call: Call) -> Outcome<Reply> {
+    ask(call, &["audiences"], |space, question, fields| {
+        let expected = "a list of 2 to 12 audiences, each a text or a rule tree";
+        let audiences: Vec<Where> = fields.need("audiences", expected)?;
+        Reply::json(&space.overlap(question, &audiences)?)
+    })
+    .await
+}
+
+/// `POST …/differences`
+pub(super) async fn differences(call: Call) -> Outcome<Reply> {
+    ask(call, &["top"], |space, question, fields| {
+        Reply::json(&space.differences(question, fields.get("top", "a whole number")?)?)
+    })
+    .await
 }
 
 /// `POST …/crosstab`
@@ -139,7 +151,7 @@ pub(super) async fn plan(call: Call) -> Outcome<Reply> {
 }
 
 /// Reads a question of `own` fields besides the common ones, and has it answered on the pool.
-async fn ask(
+pub(super) async fn ask(
     call: Call,
     own: &'static [&'static str],
     answer: impl FnOnce(&Space, &Question, &Fields<'_>) -> Outcome<Reply> + Send + 'static,
@@ -166,23 +178,20 @@ pub(super) fn known(own: &[&'static str]) -> Vec<&'static str> {
 /// The part that all questions share, and what its trees hold of the memory that requests may take.
 ///
 /// # Errors
-/// 400 with the field; 422 for a state, 503.
+/// 400 with the field, 503.
 pub(super) fn question(
     app: &App,
     fields: &Fields<'_>,
     cancelled: &Arc<AtomicBool>,
 ) -> Outcome<(Question, Option<Held>)> {
-    if let Some(state) = fields.raw("state") {
-        let shown: String = state.get().chars().take(80).collect();
-        return Err(Failure::refused("unknown_state", format!("there is no state {shown}")).pointer("/state"));
-    }
     let as_of = date(fields, "as_of")?;
-    let has_tree = ["where", "base"].iter().any(|name| fields.raw(name).is_some_and(|raw| !raw.get().starts_with('"')));
+    let has_tree = ["where", "base", "audiences", "steps", "event_where"].iter().any(|name| fields.raw(name).is_some_and(|raw| !raw.get().starts_with('"')));
     let held = if has_tree { Some(app.hold(fields.extent.values * TREE_VALUE_BYTES)?) } else { None };
     let question = Question {
         audience: audience(fields, "where")?,
         base: audience(fields, "base")?,
         as_of,
+        state: fields.get("state", "a date like \"2026-10-31\" or the name of a store snapshot")?,
         timeout_ms: fields.get("timeout_ms", "a number of milliseconds")?,
         cancelled: cancelled.clone(),
     };

@@ -15,7 +15,7 @@ use super::dispatch::dispatch;
 use super::metrics::RouteMetrics;
 use super::reply::Reply;
 use super::tokens::Role;
-use super::{about, bitmaps, members, profiles, questions, snapshots, spaces};
+use super::{about, bitmaps, members, profiles, questions, snapshots, spaces, states};
 
 /// Who may ask.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,8 +89,11 @@ pub(super) fn routes() -> Vec<Route> {
         route(POST, "/v1/spaces/{space}/count", Space(Read), questions::count),
         route(POST, "/v1/spaces/{space}/distribution", Space(Read), questions::distribution),
         route(POST, "/v1/spaces/{space}/crosstab", Space(Read), questions::crosstab),
+        route(POST, "/v1/spaces/{space}/flow", Space(Read), states::flow),
         route(POST, "/v1/spaces/{space}/series", Space(Read), questions::series),
         route(POST, "/v1/spaces/{space}/funnel", Space(Read), questions::funnel),
+        route(POST, "/v1/spaces/{space}/overlap", Space(Read), questions::overlap),
+        route(POST, "/v1/spaces/{space}/differences", Space(Read), questions::differences),
         route(POST, "/v1/spaces/{space}/plan", Space(Read), questions::plan),
         route(POST, "/v1/spaces/{space}/members", Space(Read), members::list),
     ]

@@ -251,6 +251,7 @@ fn erase(view: &mut View, one_ids: &[u32], threads: usize) -> Result<()> {
 }
 
 fn apply_live(view: &mut View, changes: &[(u32, bool)]) -> Result<()> {
+    view.erasures += u64::from(changes.iter().any(|(_, live)| !live));
     let field = view.field_mut(FieldId::Live);
     let mut grown = 0i64;
     for group in changes.chunk_by(|a, b| stripe_of(a.0) == stripe_of(b.0)) {

@@ -41,7 +41,7 @@ pub(crate) enum Dictionary {
 impl Dictionary {
     const PROPERTIES_FROM: u32 = 1 << 20;
 
-    fn number(self) -> u32 {
+    pub(crate) fn number(self) -> u32 {
         match self {
             Dictionary::Tag(tag) => tag.0,
             Dictionary::Property(event, property) => Dictionary::PROPERTIES_FROM + (event.0 << 8 | property.0),

@@ -9,7 +9,8 @@
 //! - [`field`], [`view`]: what a question reads
 //! - [`batch`] → `resolve`, `prepare` → `changes` → `apply`: the way of a write
 //! - `log`, [`pack`], [`manifest`], `snapshot`: what is on disk
-//! - [`store`]: the order in which things become durable; [`bulk`], [`datadir`], [`verify`]
+//! - [`stretch`], `kept`, `erased` → `purge`, [`policy`], [`states`]: earlier states, and what they cost
+//! - [`store`], `keeper`: the order in which things become durable; [`bulk`], [`datadir`], [`verify`]
 
 #[cfg(target_endian = "big")]
 compile_error!("the formats are mapped as they are and little-endian");
@@ -44,16 +45,23 @@ mod seen;
 pub mod upload;
 
 mod codec;
+mod erased;
 mod files;
+mod kept;
 mod log;
 pub mod manifest;
 mod mapping;
 pub mod pack;
+mod purge;
 mod retire;
 mod snapshot;
+pub mod stretch;
 
 pub mod bulk;
 pub mod datadir;
+mod keeper;
+pub mod policy;
+pub mod states;
 pub mod store;
 pub mod verify;
 
@@ -65,7 +73,9 @@ pub use bulk::BulkLoader;
 pub use datadir::DataDir;
 pub use error::{Error, Result};
 pub use ids::{KNOWN, OneId, ValueId};
+pub use policy::{Clock, DatedPolicy};
 pub use schema::{EventId, IdTypeId, PropertyId, Schema, SchemaError, SchemaJson, Tag, TagId, TagType};
+pub use states::{State, StateError, StateRef};
 pub use store::{Options, Reply, Request, SnapshotInfo, Store};
 pub use upload::{BitmapUpload, UploadMode};
 pub use view::View;

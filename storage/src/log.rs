@@ -227,6 +227,43 @@ pub(crate) fn cut(dir: &Path, seqno: u64) -> Result<()> {
     if any { sync_dir(dir) } else { Ok(()) }
 }
 
+/// The records `after + 1..=upto`, all of them in segments that are closed.
+///
+/// # Errors
+/// [`Error::Missing`] where the first of them are cut off already, [`Error::Corrupt`], [`Error::Io`].
+pub(crate) fn read_between(dir: &Path, after: u64, upto: u64) -> Result<Vec<LogRecord>> {
+    let mut records = Vec::new();
+    if after == upto {
+        return Ok(records);
+    }
+    let segments = segments(dir)?;
+    let from = segments.partition_point(|(first, _)| *first <= after + 1);
+    for (first, path) in &segments[from.saturating_sub(1)..] {
+        if *first > upto {
+            break;
+        }
+        let bytes = std::fs::read(path).map_err(|e| Error::io("reading", path, &e))?;
+        check_header(path, &bytes, *first, false)?;
+        read_segment(path, &bytes, *first, false, &mut records)?;
+    }
+    records.retain(|record| (after + 1..=upto).contains(&record.seqno));
+    if !records.iter().map(|record| record.seqno).eq(after + 1..=upto) {
+        let file = dir.join(segment_name(after + 1));
+        return Err(Error::Missing { file, needed_by: format!("a store snapshot of data version {upto}") });
+    }
+    Ok(records)
+}
+
+/// When a record was last written, by the file that it is in; nothing where there is none.
+pub(crate) fn last_change(dir: &Path) -> Option<jiff::Timestamp> {
+    let segments = segments(dir).ok()?;
+    let times = segments.iter().filter_map(|(_, path)| {
+        let metadata = std::fs::metadata(path).ok().filter(|metadata| metadata.len() > HEADER_BYTES as u64)?;
+        jiff::Timestamp::try_from(metadata.modified().ok()?).ok()
+    });
+    times.max()
+}
+
 /// Bytes of all segments.
 ///
 /// # Errors
@@ -429,9 +466,13 @@ mod tests {
         }
         assert_eq!(recover(dir.path(), 0).unwrap().records.len(), 6);
         assert_eq!(recover(dir.path(), 2).unwrap().records.len(), 4);
+        let between = |after, upto| read_between(dir.path(), after, upto).map(|records| records.len());
+        assert_eq!((between(0, 6).unwrap(), between(1, 3).unwrap(), between(3, 3).unwrap()), (6, 2, 0));
+        assert!(between(4, 7).is_err(), "record 7 is not there");
         cut(dir.path(), 4).unwrap();
         assert_eq!(recover(dir.path(), 4).unwrap().records.len(), 2);
-        assert!(recover(dir.path(), 2).is_err(), "records 3 and 4 are gone");
+        assert!(recover(dir.path(), 2).is_err() && between(2, 6).is_err(), "records 3 and 4 are gone");
+        assert_eq!(read_between(dir.path(), 4, 6).unwrap().len(), 2);
         std::fs::remove_file(dir.path().join(segment_name(5))).unwrap();
         assert!(recover(dir.path(), 4).is_err(), "a missing segment is damage");
     }

@@ -3,21 +3,25 @@
 //!
 //! ```text
 //!   file  = "headcount manifest <format> <checksum>\n" json           checksum: XXH3-64 of the JSON, 16 hex digits
-//!   json  = {data_version, taken_at, name?, keep?, next_one_id, profile_count, next_pack, schema, parts}
+//!   json  = {data_version, taken_at, name?, date?, next_one_id, profile_count, next_pack, schema, parts, stretches?}
 //!   parts = [[field, "kind", stripe, pack, offset, length, "checksum"]…]
+//!   stretches = [[after, upto, length, "checksum"]…]      of a kept one, format 2: what came after its parts
 //! ```
-//! `manifest` is the current one; `snapshots/<name>.manifest` are kept ones. Each appears by rename, so it is whole.
+//! `manifest` is the current one; `snapshots/` holds the kept ones: `<name>.manifest`, `@<date>.manifest`, and the
+//! `@tail.manifest` that later ones go on from. Each appears by rename, so it is whole.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
+use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::error::{Error, Result};
 use crate::files::{Pending, list_dir};
 use crate::pack::{PartKind, PartName, PartPlace};
+use crate::stretch::Stretch;
 
 /// Format of manifests that this build writes; it reads this one and all before it.
 pub const MANIFEST_FORMAT: u32 = 2;
@@ -26,20 +30,24 @@ pub(crate) const CURRENT: &str = "manifest";
 /// Directory of the kept ones.
 pub(crate) const KEPT_DIR: &str = "snapshots";
 const KEPT_SUFFIX: &str = ".manifest";
+/// The kept one that nobody asked for: where the next ones go on from.
+const TAIL: &str = "@tail.manifest";
 const MARK: &str = "headcount manifest";
 
 /// One store snapshot.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Manifest {
-    /// Data version that it holds.
+    /// Data version that its parts hold.
     pub data_version: u64,
     /// When it was taken: seconds since 1970-01-01T00:00:00Z.
     pub taken_at: i64,
-    /// Its name, if it is a kept one.
+    /// Its name, if it is kept under one.
     pub name: Option<String>,
-    /// Next OneID to give out.
+    /// The day at whose end it was like this, if it is kept under one.
+    pub date: Option<Date>,
+    /// Next OneID to give out, by its parts.
     pub next_one_id: u32,
-    /// Live profiles.
+    /// Live profiles of its parts.
     pub profile_count: u32,
     /// Number of the next pack to write.
     pub next_pack: u64,
@@ -47,6 +55,8 @@ pub struct Manifest {
     pub schema: String,
     /// Every part.
     pub parts: BTreeMap<PartName, PartPlace>,
+    /// Of a kept one: what came after its parts, in order.
+    pub stretches: Vec<Stretch>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -55,11 +65,15 @@ struct ManifestJson {
     taken_at: i64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     name: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    date: Option<String>,
     next_one_id: u32,
     profile_count: u32,
     next_pack: u64,
     schema: serde_json::Value,
     parts: Vec<(u32, PartKind, u32, u64, u64, u64, String)>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    stretches: Vec<(u64, u64, u64, String, u32)>,
 }
 
 impl Manifest {
@@ -69,11 +83,47 @@ impl Manifest {
             data_version: 0,
             taken_at: 0,
             name: None,
+            date: None,
             next_one_id: 0,
             profile_count: 0,
             next_pack: 1,
             schema,
             parts: BTreeMap::new(),
+            stretches: Vec::new(),
+        }
+    }
+
+    /// Data version of the state: that of its parts, or where the last stretch after them ends.
+    pub fn upto(&self) -> u64 {
+        self.stretches.last().map_or(self.data_version, |stretch| stretch.upto)
+    }
+
+    /// Live profiles of the state.
+    pub fn profiles_then(&self) -> u32 {
+        self.stretches.last().map_or(self.profile_count, |stretch| stretch.profile_count)
+    }
+
+    /// Bytes of its parts.
+    pub fn part_bytes(&self) -> u64 {
+        self.parts.values().map(|part| part.length).sum()
+    }
+
+    /// Bytes of its stretches.
+    pub fn stretch_bytes(&self) -> u64 {
+        self.stretches.iter().map(|stretch| stretch.length).sum()
+    }
+
+    /// Whether it is the one that nobody asked for.
+    pub(crate) fn is_tail(&self) -> bool {
+        self.name.is_none() && self.date.is_none()
+    }
+
+    /// File name of a kept one.
+    pub(crate) fn kept_file_name(&self) -> String {
+        match (&self.name, self.date) {
+            (Some(name), _) => kept_file_name(name),
+            (None, Some(date)) => format!("@{date}{KEPT_SUFFIX}"),
+            (None, None) => TAIL.into(),
         }
     }
 
@@ -95,11 +145,13 @@ impl Manifest {
             data_version: self.data_version,
             taken_at: self.taken_at,
             name: self.name.clone(),
+            date: self.date.map(|date| date.to_string()),
             next_one_id: self.next_one_id,
             profile_count: self.profile_count,
             next_pack: self.next_pack,
             schema: serde_json::from_str(&self.schema).unwrap_or_default(),
             parts: self.parts.iter().map(part).collect(),
+            stretches: self.stretches.iter().map(Stretch::to_row).collect(),
         };
         let json = serde_json::to_string(&json).unwrap_or_default();
         let mut file = Pending::create(dir, name)?;
@@ -138,19 +190,28 @@ impl Manifest {
             let checksum = u64::from_str_radix(&sum, 16).map_err(|_| bad(end + 1, "a part's checksum", &sum))?;
             parts.insert(PartName { field, stripe, kind }, PartPlace { pack, offset, length, checksum });
         }
+        let stretches: Option<Vec<Stretch>> = json.stretches.into_iter().map(Stretch::of_row).collect();
+        let stretches = stretches.ok_or_else(|| bad(end + 1, "a stretch's checksum", "other text"))?;
+        let ends = std::iter::once(json.data_version).chain(stretches.iter().map(|stretch| stretch.upto));
+        if stretches.iter().zip(ends).any(|(stretch, end)| stretch.after != end || stretch.upto <= end) {
+            return Err(bad(end + 1, "stretches that follow each other", "others"));
+        }
+        let date = json.date.map(|date| date.parse().map_err(|_| bad(end + 1, "a date", &date))).transpose()?;
         Ok(Manifest {
             data_version: json.data_version,
             taken_at: json.taken_at,
             name: json.name,
+            date,
             next_one_id: json.next_one_id,
             profile_count: json.profile_count,
             next_pack: json.next_pack,
             schema: json.schema.to_string(),
             parts,
+            stretches,
         })
     }
 
-    /// All kept store snapshots of a space, by name.
+    /// All kept store snapshots of a space, the tail too.
     ///
     /// # Errors
     /// As [`Manifest::read`].
@@ -169,9 +230,4 @@ pub(crate) fn kept_file_name(name: &str) -> String {
     let plain = name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_') && name.len() <= 100;
     let spelled = if plain { name.to_string() } else { name.bytes().map(|b| format!("%{b:02x}")).collect() };
     format!("{spelled}{KEPT_SUFFIX}")
-}
-
-/// Where a kept store snapshot's manifest lies.
-pub(crate) fn kept_path(space: &Path, name: &str) -> PathBuf {
-    space.join(KEPT_DIR).join(kept_file_name(name))
 }

@@ -15,22 +15,20 @@ use std::sync::Arc;
 
 use crossbeam::channel::bounded;
 
-use crate::apply::{Installed, apply, schema_from, schema_to};
+use crate::apply::{Installed, schema_from, schema_to};
 use crate::bitmaps::StripeBitmaps;
-use crate::changes::Record;
 use crate::column::StripeColumn;
 use crate::error::{Error, Result};
 use crate::events::{EventField, EventStripe};
 use crate::field::{Field, FieldId, FieldStripe, Forward, Owner};
-use crate::files::{PENDING_SUFFIX, create_dir, list_dir, sync_dir};
+use crate::files::create_dir;
 use crate::ids::{KNOWN, in_stripe, stripe_of};
 use crate::index::HashIndex;
 use crate::keys::StripeKeys;
 use crate::lists::StripeLists;
-use crate::manifest::{CURRENT, KEPT_DIR, Manifest, kept_file_name};
+use crate::manifest::{CURRENT, Manifest};
 use crate::pack::{Pack, PackWriter, Part, PartKind, PartName, PartPlace, pack_file_name};
 use crate::parallel;
-use crate::retire::unused;
 use crate::schema::{EventId, PropertyId, TagId, TagType};
 use crate::values::Values;
 use crate::view::View;
@@ -40,6 +38,14 @@ pub(crate) const PACKS_DIR: &str = "packs";
 
 /// Packs that are mapped, by number.
 pub(crate) type Packs = BTreeMap<u64, Arc<Pack>>;
+
+/// A stripe of an event as it was taken, and the part that has its rows.
+pub(crate) struct FoldedRows {
+    event: EventId,
+    stripe: usize,
+    taken: Arc<EventStripe>,
+    folded: Option<Arc<Part>>,
+}
 
 /// What a store snapshot came to.
 pub(crate) struct Written {
@@ -55,14 +61,6 @@ pub(crate) struct Written {
     pub(crate) property_values: Vec<(EventId, PropertyId, u32, Values)>,
     /// Parts that were copied as they are, from where to where.
     moved: Vec<(PartPlace, PartPlace)>,
-}
-
-/// A stripe of an event as it was taken, and the part that has its rows.
-pub(crate) struct FoldedRows {
-    event: EventId,
-    stripe: usize,
-    taken: Arc<EventStripe>,
-    folded: Option<Arc<Part>>,
 }
 
 /// How a store snapshot is taken.
@@ -206,11 +204,13 @@ pub(crate) fn write_parts(
         data_version: view.data_version,
         taken_at: jiff::Timestamp::now().as_second(),
         name: None,
+        date: None,
         next_one_id: view.next_one_id,
         profile_count: view.profile_count,
         next_pack: previous.next_pack + u64::from(any),
         schema: schema_to(&view.schema),
         parts,
+        stretches: Vec::new(),
     };
     let mut written = Written {
         manifest,
@@ -520,72 +520,4 @@ impl Written {
             }
         }
     }
-}
-
-/// Rewrites the kept store snapshots so that nothing of people erased since is left in them, and so that none of them
-/// needs a pack that is being left. `live` is the present view.
-///
-/// # Errors
-/// As [`write_parts`].
-pub(crate) fn purge_kept(space: &Path, live: &View, written: &mut Written, leave: &BTreeSet<u64>) -> Result<()> {
-    for kept in Manifest::read_kept(space)? {
-        let mut packs = written.packs.clone();
-        let mut view = open_view(space, &kept, &mut packs)?;
-        let gone = erased_since(&view, live)?;
-        if !gone.is_empty() {
-            apply(&mut view, &Record::Erase(gone), kept.data_version, 1)?;
-            let unused = unused(&view)?;
-            apply(&mut view, &Record::Retire(unused), kept.data_version, 1)?;
-        }
-        let previous = Manifest { next_pack: written.manifest.next_pack, ..kept.clone() };
-        let options = Options { purge: true, leave: leave.clone(), ..Options::default() };
-        let own = write_parts(space, &view, &previous, &packs, &options)?;
-        let manifest = Manifest { name: kept.name.clone(), taken_at: kept.taken_at, ..own.manifest };
-        if let Some(name) = &kept.name {
-            manifest.write(&space.join(KEPT_DIR), &kept_file_name(name))?;
-        }
-        written.manifest.next_pack = manifest.next_pack;
-    }
-    Ok(())
-}
-
-/// Profiles of an earlier view that live no more.
-fn erased_since(earlier: &View, live: &View) -> Result<Vec<u32>> {
-    let mut gone = Vec::new();
-    for stripe in 0..earlier.stripe_count() {
-        let (then, now) =
-            (earlier.live.stripe(stripe).bitmaps()?.value(KNOWN), live.live.stripe(stripe).bitmaps()?.value(KNOWN));
-        let mut ids = Vec::new();
-        for chunk in 0..then.containers.len() {
-            ids.clear();
-            then.containers[chunk].push_ids(&mut ids);
-            let first = (stripe * crate::ids::STRIPE_CHUNKS + chunk) as u32 * crate::ids::CHUNK_PROFILES;
-            gone.extend(
-                ids.iter().filter(|low| !now.containers[chunk].contains(**low)).map(|low| first + u32::from(*low)),
-            );
-        }
-    }
-    Ok(gone)
-}
-
-/// Removes packs that no manifest names, and debris of a crash.
-///
-/// # Errors
-/// [`Error::Io`], or as [`Manifest::read`] of a kept one.
-pub(crate) fn remove_unnamed(space: &Path, current: &Manifest) -> Result<()> {
-    let mut named = current.packs();
-    for kept in Manifest::read_kept(space)? {
-        named.extend(kept.packs());
-    }
-    let dir = space.join(PACKS_DIR);
-    let mut any = false;
-    for name in if dir.is_dir() { list_dir(&dir)? } else { Vec::new() } {
-        let number = name.strip_suffix(".pack").and_then(|n| u64::from_str_radix(n, 16).ok());
-        if name.ends_with(PENDING_SUFFIX) || number.is_some_and(|n| !named.contains(&n)) {
-            let path = dir.join(&name);
-            std::fs::remove_file(&path).map_err(|e| Error::io("removing", &path, &e))?;
-            any = true;
-        }
-    }
-    if any { sync_dir(&dir) } else { Ok(()) }
 }

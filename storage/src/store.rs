@@ -7,7 +7,7 @@
 //!                    ▼
 //!               sync thread: fsync once for all that waits → publish the view → answer
 //!
-//!   keeper thread: rotate log → write parts → manifest → install mapped leaves → cut log, remove packs
+//!   keeper thread (`keeper`): rotate log → write parts → manifest → install mapped leaves → cut log, remove packs
 //! ```
 //! Readers take the published view with one atomic load and never wait. Nothing is published, and nothing answered,
 //! before it is on stable storage. After a failed write or fsync of the log nothing more is accepted until restart.
@@ -21,6 +21,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
+use jiff::civil::Date;
 
 use crate::apply::{apply, schema_to};
 use crate::batch::{Outcome, Upserts};
@@ -28,13 +29,18 @@ use crate::changes::Record;
 use crate::error::{Error, Result};
 use crate::files::create_dir;
 use crate::ids::OneId;
+pub(crate) use crate::keeper::take_snapshot;
+use crate::keeper::{Keeper, KeeperCommand, Wanted};
+use crate::kept::{self, Moment};
 use crate::log::{self, Log};
-use crate::manifest::{CURRENT, KEPT_DIR, Manifest, kept_file_name, kept_path};
+use crate::manifest::{CURRENT, KEPT_DIR, Manifest, kept_file_name};
 use crate::parallel::{Rank, cores, half_of_cores, stand_back};
+use crate::policy::{Clock, DatedPolicy};
 use crate::prepare::prepare;
 use crate::retire::unused;
 use crate::schema::{Schema, SchemaJson};
-use crate::snapshot::{self, Options as SnapshotOptions, PACKS_DIR, Packs, Written};
+use crate::snapshot::{self, PACKS_DIR, Packs, Written};
+use crate::states::{State, StateError, StateRef, States};
 use crate::upload::{BitmapUpload, decide_upload};
 use crate::view::View;
 use crate::zone::DayClock;
@@ -47,7 +53,6 @@ const GROUP_BATCHES_MAX: usize = 256;
 const WAITING_MAX: usize = 1024;
 /// Longest name of a kept store snapshot, in bytes.
 pub const SNAPSHOT_NAME_BYTES_MAX: usize = 64;
-const KEEPER_TICK: Duration = Duration::from_millis(500);
 const REPLACED_TICK: Duration = Duration::from_millis(100);
 
 /// How a space is opened.
@@ -59,11 +64,21 @@ pub struct Options {
     pub log_bytes_max: u64,
     /// How long after people were erased a purging store snapshot is taken.
     pub purge_after: Duration,
+    /// Which dated states are kept, and for how long.
+    pub dated: DatedPolicy,
+    /// What the time is.
+    pub clock: Clock,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Options { read_only: false, log_bytes_max: 128 << 20, purge_after: Duration::from_secs(5) }
+        Options {
+            read_only: false,
+            log_bytes_max: 128 << 20,
+            purge_after: Duration::from_secs(5),
+            dated: DatedPolicy::default(),
+            clock: Clock::default(),
+        }
     }
 }
 
@@ -90,24 +105,27 @@ pub enum Request {
 pub struct SnapshotInfo {
     /// Its name, if it is kept under one.
     pub name: Option<String>,
+    /// The day at whose end it was like this, if it is a dated one.
+    pub date: Option<Date>,
     /// Data version that it holds.
     pub data_version: u64,
     /// When it was taken: seconds since 1970-01-01T00:00:00Z.
     pub taken_at: i64,
     /// Live profiles in it.
     pub profile_count: u32,
-    /// Bytes of all its parts.
+    /// Bytes of all its parts, and of what came after them.
     pub bytes: u64,
 }
 
 impl SnapshotInfo {
-    fn of(manifest: &Manifest) -> SnapshotInfo {
+    pub(crate) fn of(manifest: &Manifest) -> SnapshotInfo {
         SnapshotInfo {
             name: manifest.name.clone(),
-            data_version: manifest.data_version,
+            date: manifest.date,
+            data_version: manifest.upto(),
             taken_at: manifest.taken_at,
-            profile_count: manifest.profile_count,
-            bytes: manifest.parts.values().map(|p| p.length).sum(),
+            profile_count: manifest.profiles_then(),
+            bytes: manifest.part_bytes() + manifest.stretch_bytes(),
         }
     }
 }
@@ -115,33 +133,33 @@ impl SnapshotInfo {
 /// A space, open.
 pub struct Store {
     shared: Arc<Shared>,
+    clock: Clock,
     commands: Option<Sender<Command>>,
     keeper: Option<Sender<KeeperCommand>>,
     threads: Vec<JoinHandle<()>>,
 }
 
-struct Shared {
-    dir: PathBuf,
+pub(crate) struct Shared {
+    pub(crate) dir: PathBuf,
     view: ArcSwap<View>,
     stopped: Mutex<Option<String>>,
     durable: AtomicU64,
-    log_bytes: AtomicU64,
-    purge: AtomicBool,
-    snapshot_error: Mutex<Option<String>>,
+    pub(crate) log_bytes: AtomicU64,
+    pub(crate) purge: AtomicBool,
+    pub(crate) snapshot_error: Mutex<Option<String>>,
+    pub(crate) states: States,
 }
 
-enum Command {
+pub(crate) enum Command {
     Write(Request, Reply),
+    /// A new log segment, and what is before it.
+    Mark(Sender<Result<Moment>>),
     /// A new log segment, and the view before it; for a purge, unused values are retired first.
     Rotate {
         purge: bool,
         answer: Sender<Result<View>>,
     },
     Install(Arc<Written>, Sender<()>),
-}
-
-enum KeeperCommand {
-    Snapshot(Option<String>, Sender<Result<SnapshotInfo>>),
 }
 
 struct Group {
@@ -215,8 +233,11 @@ impl Store {
             log_bytes: AtomicU64::new(recovery.log.log_bytes),
             purge: AtomicBool::new(recovery.erased),
             snapshot_error: Mutex::new(None),
+            states: States::default(),
         });
-        let mut store = Store { shared, commands: None, keeper: None, threads: Vec::new() };
+        shared.states.share_packs(&recovery.packs);
+        let mut store =
+            Store { shared, clock: options.clock.clone(), commands: None, keeper: None, threads: Vec::new() };
         if !options.read_only {
             store.start(recovery, options)?;
         }
@@ -225,21 +246,16 @@ impl Store {
 
     fn start(&mut self, recovery: Recovery, options: &Options) -> Result<()> {
         let Recovery { manifest, packs, view, log, .. } = recovery;
+        let log_bytes = log.log_bytes;
         let log = Log::open(&self.shared.dir.join(LOG_DIR), &log, view.data_version + 1)?;
         // What the log holds was read back, but the last fsync may not have been reached before the crash.
         log.sync_handle()?.sync_all().map_err(|e| Error::io("syncing", log.path(), &e))?;
         let (commands, from_callers) = bounded(WAITING_MAX);
         let (groups, from_writer) = bounded(4);
         let (keeper, to_keeper) = unbounded();
-        let mut writer = Writer { shared: self.shared.clone(), view, log, groups };
-        let mut keeper_state = Keeper {
-            shared: self.shared.clone(),
-            manifest,
-            packs,
-            commands: commands.clone(),
-            options: options.clone(),
-            purge_wait: Duration::ZERO,
-        };
+        let closed_bytes = log_bytes.saturating_sub(log.segment_bytes());
+        let mut writer = Writer { shared: self.shared.clone(), view, log, closed_bytes, groups };
+        let mut keeper_state = Keeper::new(self.shared.clone(), (manifest, packs), commands.clone(), options.clone());
         let shared = self.shared.clone();
         self.threads.push(spawn("headcount-writer", move || {
             stand_back(Rank::Write);
@@ -285,7 +301,8 @@ impl Store {
         receiver.recv().unwrap_or(Err(Error::WritesStopped { reason: "the writer has stopped".into() }))
     }
 
-    /// Takes a store snapshot now; under a name it is kept until it is deleted.
+    /// Takes a store snapshot now, all of it in parts; under a name it is kept until it is deleted, and lies on older
+    /// parts where that is less.
     ///
     /// # Errors
     /// [`Error::Refused`] for a bad name, [`Error::Io`], [`Error::Corrupt`].
@@ -296,11 +313,42 @@ impl Store {
             let reason = format!("a store snapshot's name is 1 to {SNAPSHOT_NAME_BYTES_MAX} bytes of text");
             return Err(Error::Refused { code: "bad_snapshot_name", reason });
         }
+        self.ask_keeper(name.map_or(Wanted::Parts, |name| Wanted::Kept(kept::Label::Name(name.into()))))
+    }
+
+    /// Keeps the present as the state at the end of a day, instead of what was kept as that before.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] for a day that is yet to come, [`Error::Io`], [`Error::Corrupt`].
+    pub fn snapshot_dated(&self, date: Date) -> Result<SnapshotInfo> {
+        let today = self.today();
+        if date > today {
+            let reason = format!("{date} is yet to come; it is {today}");
+            return Err(Error::Refused { code: "future_date", reason });
+        }
+        self.ask_keeper(Wanted::Kept(kept::Label::Date(date)))
+    }
+
+    fn ask_keeper(&self, wanted: Wanted) -> Result<SnapshotInfo> {
         let Some(keeper) = &self.keeper else { return Err(Error::ReadOnly) };
         let (sender, receiver) = bounded(1);
         let stopped = || Error::WritesStopped { reason: "the keeper has stopped".into() };
-        keeper.send(KeeperCommand::Snapshot(name.map(Into::into), sender)).map_err(|_| stopped())?;
+        keeper.send(KeeperCommand::Snapshot(wanted, sender)).map_err(|_| stopped())?;
         receiver.recv().unwrap_or_else(|_| Err(stopped()))
+    }
+
+    /// Today in the space's zone.
+    pub fn today(&self) -> Date {
+        self.clock.today(&self.view().schema.time_zone)
+    }
+
+    /// An earlier state by date or name: of a date the latest dated one up to it; of today, where it has none of its
+    /// own yet, the present. Microseconds where it is open, else the time to read what came after its parts.
+    ///
+    /// # Errors
+    /// [`StateError`].
+    pub fn state(&self, wanted: &StateRef) -> Result<State, StateError> {
+        self.shared.states.get(&self.shared.dir, wanted, self.today(), || self.view())
     }
 
     /// The current store snapshot and the kept ones, newest first.
@@ -309,29 +357,29 @@ impl Store {
     /// [`Error::Io`], [`Error::Corrupt`].
     pub fn snapshots(&self) -> Result<Vec<SnapshotInfo>> {
         let mut all = Manifest::read_kept(&self.shared.dir)?;
+        all.retain(|m| !m.is_tail());
         let current = Manifest::read(&self.shared.dir.join(CURRENT))?;
-        if current.data_version > 0 && !all.iter().any(|m| m.data_version == current.data_version) {
+        if current.data_version > 0 && !all.iter().any(|m| m.upto() == current.data_version) {
             all.push(current);
         }
-        all.sort_by_key(|m| std::cmp::Reverse(m.data_version));
+        all.sort_by_key(|m| std::cmp::Reverse((m.upto(), m.date)));
         Ok(all.iter().map(SnapshotInfo::of).collect())
     }
 
-    /// Deletes a kept store snapshot. Its packs go with the next store snapshot.
+    /// Deletes a named store snapshot. Its files go soon after.
     ///
     /// # Errors
     /// [`Error::Refused`] where there is none of that name, [`Error::Io`].
     pub fn delete_snapshot(&self, name: &str) -> Result<()> {
-        if self.keeper.is_none() {
-            return Err(Error::ReadOnly);
-        }
-        let path = kept_path(&self.shared.dir, name);
-        if !path.exists() {
+        let Some(keeper) = &self.keeper else { return Err(Error::ReadOnly) };
+        let file_name = kept_file_name(name);
+        if !self.shared.states.changing(|| kept::remove(&self.shared.dir, &file_name))? {
             let reason = format!("there is no store snapshot named `{name}`");
             return Err(Error::Refused { code: "unknown_snapshot", reason });
         }
-        std::fs::remove_file(&path).map_err(|e| Error::io("removing", &path, &e))?;
-        crate::files::sync_dir(&self.shared.dir.join(KEPT_DIR))
+        // Where it has stopped, the next one tidies up.
+        let _ = keeper.send(KeeperCommand::Tidy);
+        Ok(())
     }
 
     /// Bytes of the log since the last store snapshot.
@@ -367,7 +415,11 @@ fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> JoinHandle<()> {
 }
 
 impl Shared {
-    fn stopped_reason(&self) -> Option<String> {
+    pub(crate) fn view(&self) -> Arc<View> {
+        self.view.load_full()
+    }
+
+    pub(crate) fn stopped_reason(&self) -> Option<String> {
         self.stopped.lock().map_or_else(|_| Some("a thread failed".into()), |s| s.clone())
     }
 
@@ -387,6 +439,8 @@ struct Writer {
     /// Ahead of the published view by what is not durable yet.
     view: View,
     log: Log,
+    /// Bytes of the log's segments before the present one.
+    closed_bytes: u64,
     groups: Sender<Group>,
 }
 
@@ -415,11 +469,15 @@ impl Writer {
                 let rotated = retired.and_then(|()| self.rotate());
                 let _ = answer.send(rotated.map(|()| self.view.split()));
             }
+            Command::Mark(answer) => {
+                let (data_version, profile_count) = (self.view.data_version, self.view.profile_count);
+                let marked = self.shared.check_running().and_then(|()| self.rotate());
+                let _ = answer.send(marked.map(|()| Moment { data_version, profile_count }));
+            }
             Command::Install(written, answer) => {
                 written.install(&mut self.view);
                 let _ = answer.send(());
-                let log_bytes = log::bytes_on_disk(&self.shared.dir.join(LOG_DIR)).unwrap_or(0);
-                self.shared.log_bytes.store(log_bytes, Ordering::Relaxed);
+                self.count_log();
             }
         }
     }
@@ -451,7 +509,15 @@ impl Writer {
     }
 
     fn rotate(&mut self) -> Result<()> {
-        self.log.rotate().inspect_err(|error| self.shared.stop(&error.to_string()))
+        self.log.rotate().inspect_err(|error| self.shared.stop(&error.to_string()))?;
+        self.count_log();
+        Ok(())
+    }
+
+    fn count_log(&mut self) {
+        let log_bytes = log::bytes_on_disk(&self.shared.dir.join(LOG_DIR)).unwrap_or(0);
+        self.closed_bytes = log_bytes.saturating_sub(self.log.segment_bytes());
+        self.shared.log_bytes.store(log_bytes, Ordering::Relaxed);
     }
 
     fn write(&mut self, request: Request) -> Result<Outcome> {
@@ -520,7 +586,7 @@ impl Writer {
         let Some(record) = record else { return Ok(None) };
         let durable = self.shared.durable.load(Ordering::Acquire);
         let seqno = self.log.append(&record.encode(), durable)?;
-        self.shared.log_bytes.store(self.log.segment_bytes(), Ordering::Relaxed);
+        self.shared.log_bytes.store(self.closed_bytes + self.log.segment_bytes(), Ordering::Relaxed);
         Ok(Some((record, seqno)))
     }
 }
@@ -567,114 +633,12 @@ fn fail(replies: Vec<(Reply, Outcome)>, reason: &str) {
     replies.into_iter().for_each(|(reply, _)| reply(Err(Error::WritesStopped { reason: reason.into() })));
 }
 
-struct Keeper {
-    shared: Arc<Shared>,
-    manifest: Manifest,
-    packs: Packs,
-    commands: Sender<Command>,
-    options: Options,
-    purge_wait: Duration,
-}
-
-impl Keeper {
-    fn run(&mut self, asked: &Receiver<KeeperCommand>) {
-        loop {
-            match asked.recv_timeout(KEEPER_TICK) {
-                Ok(KeeperCommand::Snapshot(name, answer)) => {
-                    let _ = answer.send(self.take(name.as_deref()));
-                }
-                Err(RecvTimeoutError::Timeout) => self.tick(),
-                Err(RecvTimeoutError::Disconnected) => return,
-            }
-        }
-    }
-
-    fn tick(&mut self) {
-        let purge = self.shared.purge.load(Ordering::Acquire);
-        self.purge_wait = if purge { self.purge_wait + KEEPER_TICK } else { Duration::ZERO };
-        let schema = self.shared.view.load().schema.clone();
-        if kept_today(&schema) != *schema && self.shared.stopped_reason().is_none() {
-            let reply: Reply = Box::new(|_| {});
-            // Without a writer there is nothing to expire.
-            let _ = self.commands.send(Command::Write(Request::Expire, reply));
-        }
-        let long_log = self.shared.log_bytes.load(Ordering::Relaxed) > self.options.log_bytes_max;
-        if (long_log || (purge && self.purge_wait > self.options.purge_after)) && self.shared.stopped_reason().is_none()
-        {
-            let taken = self.take(None);
-            if let Ok(mut error) = self.shared.snapshot_error.lock() {
-                *error = taken.err().map(|e| e.to_string());
-            }
-        }
-    }
-
-    fn take(&mut self, name: Option<&str>) -> Result<SnapshotInfo> {
-        let stopped = || Error::WritesStopped { reason: "the writer has stopped".into() };
-        // Before the view is taken: who is erased in between is purged by the next one.
-        let purge = self.shared.purge.swap(false, Ordering::AcqRel);
-        let (sender, receiver) = bounded(1);
-        self.commands.send(Command::Rotate { purge, answer: sender }).map_err(|_| stopped())?;
-        let view = receiver.recv().map_err(|_| stopped());
-        let taken = view.and_then(|view| self.write(&view?, purge, name));
-        if taken.is_err() && purge {
-            self.shared.purge.store(true, Ordering::Release);
-        }
-        taken
-    }
-
-    fn write(&mut self, view: &View, purge: bool, name: Option<&str>) -> Result<SnapshotInfo> {
-        let dir = &self.shared.dir;
-        if view.data_version > self.manifest.data_version || purge {
-            let options = SnapshotOptions { purge, ..SnapshotOptions::default() };
-            let written = take_snapshot(dir, view, &self.manifest, &self.packs, &options)?;
-            let written = Arc::new(written);
-            let (sender, receiver) = bounded(1);
-            let stopped = || Error::WritesStopped { reason: "the writer has stopped".into() };
-            self.commands.send(Command::Install(written.clone(), sender)).map_err(|_| stopped())?;
-            receiver.recv().map_err(|_| stopped())?;
-            self.manifest = written.manifest.clone();
-            self.packs = written.packs.clone();
-            let needed = self.manifest.packs();
-            self.packs.retain(|number, _| needed.contains(number));
-        }
-        if let Some(name) = name {
-            let kept = Manifest { name: Some(name.into()), ..self.manifest.clone() };
-            kept.write(&dir.join(KEPT_DIR), &kept_file_name(name))?;
-            return Ok(SnapshotInfo::of(&kept));
-        }
-        Ok(SnapshotInfo::of(&self.manifest))
-    }
-}
-
 /// The schema with today's first day of each event that is not kept for ever.
-fn kept_today(schema: &Schema) -> Schema {
+pub(crate) fn kept_today(schema: &Schema) -> Schema {
     let mut next = schema.clone();
     if next.events.iter().any(|event| event.retain_days.is_some()) {
         let today = DayClock::new(&schema.time_zone).day_of(jiff::Timestamp::now().as_second());
         next.events.iter_mut().for_each(|event| event.kept_from = event.first_kept(today));
     }
     next
-}
-
-/// Writes a store snapshot of `view`, whose log segment `data_version + 1` exists, makes it current, and removes what
-/// is no longer needed: log segments before it, and packs that nobody names.
-///
-/// # Errors
-/// [`Error::Io`], [`Error::Corrupt`]; the previous store snapshot is then still the current one.
-pub(crate) fn take_snapshot(
-    dir: &Path,
-    view: &View,
-    previous: &Manifest,
-    packs: &Packs,
-    options: &SnapshotOptions,
-) -> Result<Written> {
-    let mut written = snapshot::write_parts(dir, view, previous, packs, options)?;
-    if options.purge {
-        let left = packs.keys().filter(|n| !written.manifest.packs().contains(n)).copied().collect();
-        snapshot::purge_kept(dir, view, &mut written, &left)?;
-    }
-    written.manifest.write(dir, CURRENT)?;
-    log::cut(&dir.join(LOG_DIR), view.data_version)?;
-    snapshot::remove_unnamed(dir, &written.manifest)?;
-    Ok(written)
 }

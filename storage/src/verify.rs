@@ -1,6 +1,7 @@
 //! Deep verification: every byte of every file of a space, and that the parts agree with each other.
 //! Knows what must hold between bitmaps, columns, lists and identities; reads everything once.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use crate::error::Result;
@@ -42,9 +43,16 @@ pub fn verify_space(dir: &Path) -> Result<Report> {
         ..Report::default()
     };
     let mut packs: Packs = recovery.packs;
+    let mut stretches = BTreeSet::new();
     for kept in Manifest::read_kept(dir)? {
-        report.kept += 1;
+        report.kept += usize::from(!kept.is_tail());
         open_packs(dir, &kept, &mut packs)?;
+        stretches.extend(kept.stretches);
+    }
+    for stretch in stretches {
+        if let Err(error) = stretch.read(dir) {
+            report.problems.push(error.to_string());
+        }
     }
     for pack in packs.values() {
         report.packs += 1;

@@ -21,6 +21,8 @@ pub struct View {
     pub(crate) schema: Arc<Schema>,
     pub(crate) next_one_id: u32,
     pub(crate) profile_count: u32,
+    /// How often somebody was erased since the space was opened: earlier states are held against it.
+    pub(crate) erasures: u64,
     pub(crate) live: Arc<Field>,
     pub(crate) id_types: Vec<Arc<Field>>,
     pub(crate) tags: Vec<Arc<Field>>,
@@ -35,6 +37,7 @@ impl View {
             schema: Arc::new(Schema::default()),
             next_one_id: 0,
             profile_count: 0,
+            erasures: 0,
             live: Arc::new(Field::empty(FieldId::Live, None)),
             id_types: Vec::new(),
             tags: Vec::new(),

@@ -1,15 +1,18 @@
-//! Erasure: once the purge has run, nothing of an erased person is left in any file, kept store snapshots included.
+//! Erasure: once the purge has run, nothing of an erased person is left in any file: not in kept store snapshots, nor in
+//! the states that lie on a log behind them, whatever a crash has left of a purge before.
 
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use storage::{
-    DataDir, IdColumn, IdTypeId, OneId, Options, Request, SetOp, Store, TagChanges, TagColumn, TagId, Upserts,
+    DataDir, IdColumn, IdTypeId, OneId, Options, Request, SetOp, StateRef, Store, TagChanges, TagColumn, TagId, Upserts,
 };
 
 const PEOPLE: u32 = 300;
 const ERASED: u32 = 123;
+/// Of those who come later, on the log.
+const ERASED_LATER: u32 = 234;
 
 fn texts(texts: impl Iterator<Item = String>) -> Arc<Vec<Box<str>>> {
     Arc::new(texts.map(String::into_boxed_str).collect())
@@ -17,27 +20,32 @@ fn texts(texts: impl Iterator<Item = String>) -> Arc<Vec<Box<str>>> {
 
 /// Everyone has an identity, a city, a nickname and an interest of his own, and a shared one of each.
 fn people() -> Upserts {
+    people_of(0..PEOPLE)
+}
+
+fn people_of(who: std::ops::Range<u32>) -> Upserts {
     let mut ids = IdColumn { id_type: IdTypeId(0), offsets: vec![0], bytes: Vec::new() };
-    for row in 0..PEOPLE {
+    for row in who.clone() {
         ids.bytes.extend_from_slice(format!("identity-of-{row:05}!").as_bytes());
         ids.offsets.push(ids.bytes.len() as u32);
     }
     let city = texts((0..PEOPLE).map(|row| format!("city-of-{row:05}!")));
     let interests = texts((0..=PEOPLE).map(|row| format!("interest-of-{row:05}!")));
-    let codes: Vec<u32> = (0..PEOPLE).flat_map(|row| [row, PEOPLE]).collect();
+    let codes: Vec<u32> = who.clone().flat_map(|row| [row, PEOPLE]).collect();
+    let rows = who.len() as u32;
     Upserts {
-        rows: PEOPLE,
+        rows,
         ids: vec![ids],
         tags: vec![
             TagColumn {
                 tag: TagId(0),
-                changes: TagChanges::Texts { dictionary: city, changes: (0..PEOPLE).map(|row| (row, row)).collect() },
+                changes: TagChanges::Texts { dictionary: city, changes: (0..rows).zip(who).collect() },
             },
             TagColumn {
                 tag: TagId(1),
                 changes: TagChanges::Sets {
                     dictionary: interests,
-                    changes: (0..PEOPLE).map(|row| (row, SetOp::Replace, (row + 1) * 2)).collect(),
+                    changes: (0..rows).map(|row| (row, SetOp::Replace, (row + 1) * 2)).collect(),
                     codes,
                 },
             },
@@ -62,10 +70,10 @@ fn files_with(dir: &Path, needle: &str) -> Vec<String> {
     found
 }
 
-fn check_gone(dir: &Path) {
+fn check_gone(dir: &Path, who: u32) {
     // Sequential keys share a prefix within a page, so the digits that tell them apart are looked for as well.
-    for needle in ["identity-of-00123!", "city-of-00123!", "interest-of-00123!", "00123!"] {
-        assert_eq!(files_with(dir, needle), Vec::<String>::new(), "{needle}");
+    for needle in ["identity-of-", "city-of-", "interest-of-", ""].map(|what| format!("{what}{who:05}!")) {
+        assert_eq!(files_with(dir, &needle), Vec::<String>::new(), "{needle}");
     }
 }
 
@@ -102,11 +110,115 @@ fn nothing_of_an_erased_person_is_left_in_any_file() {
     }
     // The purge may still be on its way from one file to the next.
     store.snapshot(None).unwrap();
-    check_gone(temp.path());
+    check_gone(temp.path(), ERASED);
     check_others(&store);
     drop(store);
     check_others(&open(&dir));
     let report = storage::verify::verify_space(&dir.space_dir("main")).unwrap();
     assert_eq!(report.problems, Vec::<String>::new());
     assert_eq!(report.kept, 1);
+}
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let path = entry.unwrap().path();
+        let target = to.join(path.file_name().unwrap());
+        if path.is_dir() {
+            copy(&path, &target);
+        } else {
+            std::fs::copy(&path, &target).unwrap();
+        }
+    }
+}
+
+/// Half of the people in parts, the rest on the log of three kept states; two of them are erased, nothing is purged yet.
+fn states_on_a_log(home: &Path) {
+    let dir = DataDir::open(home).unwrap();
+    dir.create_space("main").unwrap();
+    let options = Options { purge_after: Duration::from_secs(3600), ..Options::default() };
+    let store = dir.open_space("main", &options).unwrap();
+    let schema = r#"{"id_types": ["member"], "tags": {"city": {"type": "category"}, "interests": {"type": "set"}}}"#;
+    store.write_and_wait(Request::Schema(serde_json::from_str(schema).unwrap())).unwrap();
+    store.write_and_wait(Request::Upserts(people_of(0..150))).unwrap();
+    store.snapshot(Some("half")).unwrap();
+    store.snapshot(None).unwrap();
+    store.write_and_wait(Request::Upserts(people_of(150..250))).unwrap();
+    store.snapshot_dated(jiff::civil::date(2020, 10, 31)).unwrap();
+    store.write_and_wait(Request::Upserts(people_of(250..PEOPLE))).unwrap();
+    store.snapshot(Some("all")).unwrap();
+    store.write_and_wait(Request::Erase(vec![OneId(ERASED)])).unwrap();
+    store.snapshot(Some("one less")).unwrap();
+    store.write_and_wait(Request::Erase(vec![OneId(ERASED_LATER)])).unwrap();
+}
+
+fn check_states(store: &Store) {
+    let count = |wanted| store.state(&wanted).unwrap().view.profile_count();
+    let named = |name: &str| count(StateRef::Name(name.into()));
+    assert_eq!((named("half"), named("all"), named("one less")), (149, 298, 298));
+    assert_eq!(count(StateRef::Date(jiff::civil::date(2020, 11, 1))), 248);
+    let all = store.state(&StateRef::Name("all".into())).unwrap().view;
+    let interests = all.tag(TagId(1));
+    for who in (0..PEOPLE).filter(|who| ![ERASED, ERASED_LATER].contains(who)) {
+        let key = format!("identity-of-{who:05}!");
+        assert_eq!(all.find_identity(IdTypeId(0), key.as_bytes()).unwrap(), Some(OneId(who)));
+        let value = interests.values().find(&format!("interest-of-{who:05}!")).unwrap().unwrap();
+        assert_eq!(interests.cardinality(value).unwrap(), 1, "{who}");
+    }
+    let shared = interests.values().find(&format!("interest-of-{PEOPLE:05}!")).unwrap().unwrap();
+    assert_eq!(interests.cardinality(shared).unwrap(), 298);
+}
+
+fn purged(home: &Path, what: &str) {
+    let dir = DataDir::open(home).unwrap();
+    let store = open(&dir);
+    check_states(&store);
+    let deadline = Instant::now() + Duration::from_secs(30);
+    let is_left = || [ERASED, ERASED_LATER].iter().any(|who| !files_with(home, &format!("{who:05}!")).is_empty());
+    while is_left() && Instant::now() < deadline {
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    assert_eq!(store.snapshot_error(), None, "{what}");
+    check_gone(home, ERASED);
+    check_gone(home, ERASED_LATER);
+    check_states(&store);
+    drop(store);
+    let report = storage::verify::verify_space(&dir.space_dir("main")).unwrap();
+    assert_eq!((report.problems, report.kept), (Vec::new(), 4), "{what}");
+    let store = open(&dir);
+    check_states(&store);
+    // Later states go on from what is left.
+    store.write_and_wait(Request::Upserts(people_of(0..1))).unwrap();
+    store.snapshot(Some("later")).unwrap();
+    assert_eq!(store.state(&StateRef::Name("later".into())).unwrap().view.profile_count(), 298);
+}
+
+#[test]
+fn a_crash_at_any_step_of_a_purge_leaves_states_that_are_whole_and_is_made_up_for() {
+    let before = tempfile::tempdir().unwrap();
+    states_on_a_log(before.path());
+    let after = tempfile::tempdir().unwrap();
+    copy(before.path(), after.path());
+    purged(after.path(), "without a crash");
+    let after = tempfile::tempdir().unwrap();
+    copy(before.path(), after.path());
+    open(&DataDir::open(after.path()).unwrap()).snapshot(None).unwrap();
+    // Files are written, then the kept manifests one by one, then the current one, and only then are files removed: so
+    // a crash leaves all files of both, and some of the manifests.
+    let manifests = ["snapshots/half.manifest", "snapshots/@2020-10-31.manifest", "snapshots/all.manifest"];
+    let manifests = [&manifests[..], &["snapshots/%6f%6e%65%20%6c%65%73%73.manifest", "manifest"]].concat();
+    for steps in 0..=manifests.len() {
+        let crashed = tempfile::tempdir().unwrap();
+        copy(after.path(), crashed.path());
+        if steps < manifests.len() {
+            // The segment that begins behind the current one.
+            std::fs::remove_dir_all(crashed.path().join("spaces/main/log")).unwrap();
+        }
+        copy(before.path(), crashed.path());
+        for manifest in &manifests[..steps] {
+            let path = |home: &Path| home.join("spaces/main").join(manifest);
+            std::fs::copy(path(after.path()), path(crashed.path())).unwrap();
+        }
+        purged(crashed.path(), &format!("after {steps} manifests"));
+    }
 }

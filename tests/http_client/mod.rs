@@ -1,5 +1,7 @@
 //! A server in this process on a free port, and a client of a few lines over a socket.
 //! Loopback only; every wait has a bound.
+// Each test that it is part of uses some of it.
+#![allow(dead_code)]
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};

@@ -16,7 +16,7 @@ use super::people::Mode;
 pub const EVENTS: bool = true;
 
 /// Whether the product answers `was`; worlds remember no earlier states while it does not.
-pub const EARLIER_STATES: bool = false;
+pub const EARLIER_STATES: bool = true;
 
 /// An engine that can be closed and opened again.
 pub struct Product {

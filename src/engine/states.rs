@@ -1,0 +1,134 @@
+//! Earlier states at the engine's level: which view a request's `state` means, flows between two, sizes over days.
+//! Knows spaces and requests; what a state is made of is the store's matter, how it is asked `query`'s.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use jiff::civil::Date;
+use queryparser::At;
+use serde::Serialize;
+use storage::{State, StateError, StateRef, Store, View};
+
+use super::ask::{answer, named_tag, parse, plan_of};
+use super::{Answer, Question, Result, Space};
+use crate::query::bind::{Warning, request_fault};
+use crate::query::distribution::Bins;
+use crate::query::flow::{Flow, Request, Side, flow};
+use crate::query::states::{Asked, open, state_of_text};
+use crate::query::totals::count;
+use crate::query::{Context, Remembered, States};
+
+impl States for Store {
+    fn state(&self, wanted: &StateRef) -> std::result::Result<State, StateError> {
+        Store::state(self, wanted)
+    }
+}
+
+/// What is asked of a flow.
+#[derive(Debug, Clone)]
+pub struct FlowRequest {
+    /// The tag: a flag, a category, a number or a date.
+    pub tag: String,
+    /// A date, or the name of a store snapshot.
+    pub from: String,
+    /// Likewise; the question's own view unless said.
+    pub to: Option<String>,
+    /// For numbers and dates.
+    pub bins: Option<Bins>,
+}
+
+/// The sizes of an audience at the ends of days.
+#[derive(Debug, Clone, Serialize)]
+pub struct Sizes {
+    /// A row for each day whose state is kept, ascending.
+    pub rows: Vec<SizeRow>,
+}
+
+/// One day's size.
+#[derive(Debug, Clone, Serialize)]
+pub struct SizeRow {
+    /// The day.
+    pub day: String,
+    /// Members at its end, without people who were erased since.
+    pub people: u64,
+}
+
+/// A state beside the question's own, which needs no `was`.
+fn side_of<'a>(state: &'a Asked, own: Side<'a>) -> Side<'a> {
+    if state.view.data_version() == own.view.data_version() {
+        return own;
+    }
+    Side { view: &state.view, name: state.name.as_ref() }
+}
+
+impl Space {
+    /// Members by what a tag was in one state and became in another. The audience is that of the question's own view,
+    /// in which all of them live.
+    ///
+    /// # Errors
+    /// As [`Space::count`]; a tag or state that does not exist.
+    pub fn flow(&self, question: &Question, request: &FlowRequest) -> Result<Answer<Flow>> {
+        self.ask(question, |asked| {
+            let axis = named_tag(asked.ctx.view, &request.tag, "/tag")?;
+            let from = self.open_state(&request.from, "/from", &mut asked.warnings)?;
+            let to = request.to.as_ref().map(|to| self.open_state(to, "/to", &mut asked.warnings)).transpose()?;
+            let own = Side { view: asked.ctx.view, name: None };
+            let sides = [side_of(&from, own), to.as_ref().map_or(own, |to| side_of(to, own))];
+            let wanted = Request { axis, tag: &request.tag, bins: request.bins.as_ref() };
+            Ok(flow(asked.ctx, asked.audience, sides, &wanted)?)
+        })
+    }
+
+    /// How many an audience held at the end of each day from one to another, both included, whose state is kept.
+    ///
+    /// # Errors
+    /// As [`Space::count`].
+    pub fn sizes(&self, question: &Question, from: Option<Date>, to: Option<Date>) -> Result<Answer<Sizes>> {
+        let start = Instant::now();
+        let present = self.store.view();
+        let within = |date: &Date| from.is_none_or(|from| from <= *date) && to.is_none_or(|to| *date <= to);
+        let mut dates: Vec<Date> = self.store.snapshots()?.into_iter().filter_map(|info| info.date).collect();
+        dates.retain(within);
+        dates.sort_unstable();
+        let (mut rows, mut warnings) = (Vec::with_capacity(dates.len()), Vec::new());
+        self.in_context(&present, question, self.shared.limits.elapsed_ms_max, |ctx| {
+            let parsed = question.audience.as_ref().map(|audience| parse(audience, ctx)).transpose()?;
+            // Of a question without any day its faults are told, too.
+            plan_of(ctx, parsed.as_ref(), &mut warnings)?;
+            for date in dates {
+                ctx.budget.check()?;
+                let state = match self.store.state(&StateRef::Date(date)) {
+                    Ok(state) if state.found == Some(StateRef::Date(date)) => state,
+                    // The policy has done without it meanwhile.
+                    Ok(_) => continue,
+                    Err(StateError::Failed(error)) => return Err(error.into()),
+                    Err(_) => continue,
+                };
+                let remembered = Remembered::default();
+                let ctx = Context { view: &state.view, remembered: &remembered, ..*ctx };
+                let plan = plan_of(&ctx, parsed.as_ref(), &mut Vec::new())?;
+                rows.push(SizeRow { day: date.to_string(), people: count(&ctx, &plan)? });
+            }
+            Ok(())
+        })?;
+        Ok(answer(Sizes { rows }, &present, start, warnings))
+    }
+
+    /// The view that a question is asked of.
+    pub(super) fn view_for(&self, question: &Question, warnings: &mut Vec<Warning>) -> Result<Arc<View>> {
+        match &question.state {
+            Some(state) => Ok(self.open_state(state, "/state", warnings)?.view),
+            None => Ok(self.store.view()),
+        }
+    }
+
+    fn open_state(&self, text: &str, pointer: &str, warnings: &mut Vec<Warning>) -> Result<Asked> {
+        let asked = open(&self.store, &state_of_text(text))?
+            .map_err(|unknown| request_fault("unknown_state", pointer, unknown.message, unknown.hint))?;
+        if let Some(message) = &asked.nearest {
+            let at = At::Tree { pointer: pointer.into() };
+            warnings.push(Warning { code: "nearest_state", message: message.clone(), at });
+        }
+        Ok(asked)
+    }
+}

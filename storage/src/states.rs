@@ -1,0 +1,280 @@
+//! Earlier states: kept store snapshots, found by date or name, and opened beside the present view.
+//! Knows which days there are, and what an earlier view must be rid of; knows nothing of the writer.
+//!
+//! ```text
+//!   date or name → kept manifest → parts mapped → records of its stretches applied → a view like any other
+//! ```
+//! People erased since are in no earlier state, so what is open is held against the present view at each use: who has
+//! gone meanwhile is erased in it. Two states that lie on the same parts are opened one from the other.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use jiff::civil::Date;
+
+use crate::apply::apply;
+use crate::changes::Record;
+use crate::erased::Living;
+use crate::error::{Error, Result};
+use crate::manifest::{KEPT_DIR, Manifest};
+use crate::pack::Pack;
+use crate::parallel::cores;
+use crate::snapshot::{Packs, open_view};
+use crate::view::View;
+
+/// Most states that stay open. Each holds what came after its parts on the heap.
+const OPEN_MAX: usize = 4;
+/// How often a state is looked for anew where its files were replaced meanwhile.
+const TRIES: usize = 5;
+
+/// Which state is meant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StateRef {
+    /// The state at the end of a day.
+    Date(Date),
+    /// A named store snapshot.
+    Name(String),
+}
+
+/// A state, open.
+#[derive(Debug, Clone)]
+pub struct State {
+    /// Everyone as they were, without those who were erased since, under the present schema.
+    pub view: Arc<View>,
+    /// How to ask for exactly this state again; nothing for the present.
+    pub found: Option<StateRef>,
+}
+
+/// Why there is no such state.
+#[derive(Debug, Clone, thiserror::Error)]
+#[allow(missing_docs)]
+pub enum StateError {
+    #[error("no dated state is kept yet")]
+    NoneYet,
+    #[error("{asked} is before the first dated state, of {first}")]
+    TooEarly { asked: Date, first: Date },
+    #[error("{asked} is yet to come; it is {today}")]
+    TooLate { asked: Date, today: Date },
+    #[error("there is no store snapshot named `{name}`")]
+    UnknownName { name: String, names: Vec<String> },
+    #[error(transparent)]
+    Failed(#[from] Error),
+}
+
+/// A kept state, as far as finding it goes.
+#[derive(Debug, Clone)]
+struct Known {
+    file_name: String,
+    name: Option<String>,
+    date: Option<Date>,
+}
+
+struct Opened {
+    data_version: u64,
+    /// Of what its parts hold.
+    base: u64,
+    view: Arc<View>,
+}
+
+/// What of the kept states is known and open.
+#[derive(Default)]
+pub(crate) struct States {
+    /// Read when first asked for; held while kept manifests are changed.
+    known: Mutex<Option<Arc<Vec<Known>>>>,
+    /// The last used at the end.
+    open: Mutex<Vec<Opened>>,
+    /// One state is opened at a time: it takes all cores.
+    opening: Mutex<()>,
+    /// Packs that anyone has mapped, so that what was verified is verified once.
+    packs: Mutex<BTreeMap<u64, Weak<Pack>>>,
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl States {
+    /// Changes kept manifests: nobody looks for a state meanwhile, and all are looked for anew afterwards.
+    pub(crate) fn changing<T>(&self, change: impl FnOnce() -> T) -> T {
+        let mut known = locked(&self.known);
+        *known = None;
+        change()
+    }
+
+    /// Lets go of what is open: its files have been replaced.
+    pub(crate) fn close_all(&self) {
+        // One that is being opened from old files waits for its turn to be closed.
+        let _alone = locked(&self.opening);
+        locked(&self.open).clear();
+    }
+
+    /// Tells which packs are mapped already.
+    pub(crate) fn share_packs(&self, mapped: &Packs) {
+        let mut packs = locked(&self.packs);
+        packs.retain(|_, pack| pack.strong_count() > 0);
+        packs.extend(mapped.iter().map(|(number, pack)| (*number, Arc::downgrade(pack))));
+    }
+
+    /// Finds and opens a state. What is open is a matter of microseconds; else it takes as long as its stretches do.
+    ///
+    /// # Errors
+    /// [`StateError`].
+    pub(crate) fn get(
+        &self,
+        space: &Path,
+        wanted: &StateRef,
+        today: Date,
+        present: impl Fn() -> Arc<View>,
+    ) -> Result<State, StateError> {
+        let mut tries = 1;
+        loop {
+            let known = self.known(space)?;
+            let Some(found) = find(&known, wanted, today)? else {
+                return Ok(State { view: present(), found: None });
+            };
+            let exactly = match (&found.name, found.date) {
+                (Some(name), _) => Some(StateRef::Name(name.clone())),
+                (None, date) => date.map(StateRef::Date),
+            };
+            let path = space.join(KEPT_DIR).join(&found.file_name);
+            let manifest = Manifest::read(&path);
+            match manifest.as_ref().map_err(Error::clone).and_then(|manifest| self.open(space, manifest, &present)) {
+                Ok(view) => return Ok(State { view, found: exactly }),
+                // Between finding and opening its files were replaced, or the policy did without it.
+                Err(Error::Missing { .. } | Error::Io { .. })
+                    if tries < TRIES
+                        && (Manifest::read(&path).ok().as_ref() != manifest.as_ref().ok()
+                            || !Arc::ptr_eq(&known, &self.known(space)?)) =>
+                {
+                    tries += 1;
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    fn known(&self, space: &Path) -> Result<Arc<Vec<Known>>> {
+        let mut known = locked(&self.known);
+        if let Some(known) = &*known {
+            return Ok(known.clone());
+        }
+        let kept = Manifest::read_kept(space)?;
+        let of = |m: &Manifest| Known { file_name: m.kept_file_name(), name: m.name.clone(), date: m.date };
+        let mut all: Vec<Known> = kept.iter().filter(|m| !m.is_tail()).map(of).collect();
+        all.sort_by_key(|known| known.date);
+        Ok(known.insert(Arc::new(all)).clone())
+    }
+
+    fn open(&self, space: &Path, manifest: &Manifest, present: &dyn Fn() -> Arc<View>) -> Result<Arc<View>> {
+        if let Some(view) = self.open_already(manifest.upto(), &present())? {
+            return Ok(view);
+        }
+        let _alone = locked(&self.opening);
+        let now = present();
+        if let Some(view) = self.open_already(manifest.upto(), &now)? {
+            return Ok(view);
+        }
+        let mut view = match self.nearest_open(manifest) {
+            Some(view) => (*view).clone(),
+            None => self.open_base(space, manifest)?,
+        };
+        brought_up_to_date(&mut view, &now)?;
+        let living = Living::of(&now)?;
+        let from = view.data_version;
+        for stretch in manifest.stretches.iter().filter(|stretch| stretch.upto > from) {
+            for (seqno, record) in stretch.read(space)? {
+                if seqno > from {
+                    let (record, _) = living.without_gone(record);
+                    apply(&mut view, &record, seqno, cores())?;
+                }
+            }
+            view.data_version = stretch.upto;
+        }
+        brought_up_to_date(&mut view, &now)?;
+        let opened = Opened { data_version: manifest.upto(), base: manifest.data_version, view: Arc::new(view) };
+        let view = opened.view.clone();
+        let mut open = locked(&self.open);
+        open.retain(|other| other.data_version != opened.data_version);
+        open.push(opened);
+        let surplus = open.len().saturating_sub(OPEN_MAX);
+        open.drain(..surplus);
+        Ok(view)
+    }
+
+    /// A state that is open, held against the present view.
+    fn open_already(&self, data_version: u64, present: &Arc<View>) -> Result<Option<Arc<View>>> {
+        if present.data_version == data_version {
+            return Ok(Some(present.clone()));
+        }
+        let mut open = locked(&self.open);
+        let Some(at) = open.iter().position(|opened| opened.data_version == data_version) else { return Ok(None) };
+        let mut opened = open.remove(at);
+        if opened.view.erasures != present.erasures || opened.view.schema != present.schema {
+            brought_up_to_date(Arc::make_mut(&mut opened.view), present)?;
+        }
+        let view = opened.view.clone();
+        open.push(opened);
+        Ok(Some(view))
+    }
+
+    /// The open state that is nearest before one, with nothing between them that its stretches do not hold.
+    fn nearest_open(&self, manifest: &Manifest) -> Option<Arc<View>> {
+        let open = locked(&self.open);
+        let before = |opened: &&Opened| {
+            opened.base == manifest.data_version && (opened.base..manifest.upto()).contains(&opened.data_version)
+        };
+        open.iter().filter(before).max_by_key(|opened| opened.data_version).map(|opened| opened.view.clone())
+    }
+
+    fn open_base(&self, space: &Path, manifest: &Manifest) -> Result<View> {
+        let known = locked(&self.packs);
+        let needed = manifest.packs().into_iter().filter_map(|n| Some((n, known.get(&n)?.upgrade()?)));
+        let mut packs: Packs = needed.collect();
+        drop(known);
+        let view = open_view(space, manifest, &mut packs)?;
+        self.share_packs(&packs);
+        Ok(view)
+    }
+}
+
+/// The state that is meant; nothing for the present.
+fn find<'k>(known: &'k [Known], wanted: &StateRef, today: Date) -> Result<Option<&'k Known>, StateError> {
+    match wanted {
+        StateRef::Name(name) => {
+            let found = known.iter().find(|known| known.name.as_ref() == Some(name));
+            let names = || known.iter().filter_map(|known| known.name.clone()).collect();
+            found.map(Some).ok_or_else(|| StateError::UnknownName { name: name.clone(), names: names() })
+        }
+        StateRef::Date(asked) => {
+            if *asked > today {
+                return Err(StateError::TooLate { asked: *asked, today });
+            }
+            // Ascending by date, those without one first.
+            let last = known.iter().rev().find(|known| known.date.is_some_and(|date| date <= *asked));
+            if *asked == today && last.is_none_or(|last| last.date != Some(today)) {
+                return Ok(None);
+            }
+            let first = known.iter().find_map(|known| known.date);
+            match (last, first) {
+                (Some(last), _) => Ok(Some(last)),
+                (None, Some(first)) => Err(StateError::TooEarly { asked: *asked, first }),
+                (None, None) => Err(StateError::NoneYet),
+            }
+        }
+    }
+}
+
+/// Who has been erased since is erased; what the schema has gained since is unknown of everyone.
+fn brought_up_to_date(view: &mut View, present: &View) -> Result<()> {
+    if view.schema != present.schema {
+        view.set_schema((*present.schema).clone());
+    }
+    let gone = Living::of(present)?.gone_from(view)?;
+    if !gone.is_empty() {
+        let data_version = view.data_version;
+        apply(view, &Record::Erase(gone), data_version, cores())?;
+    }
+    view.erasures = present.erasures;
+    Ok(())
+}
