@@ -3,7 +3,7 @@
 
 mod population;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 
@@ -15,9 +15,8 @@ use headcount::import::load::{Content, StoreTarget, load_file};
 use headcount::import::read::{Expect, Format, Kind};
 use headcount::query::cell::Cell;
 use storage::DataDir;
-use tempfile::TempDir;
 
-use population::{asked, count_one_by_one, each_person, is, is_any, label, people, schema};
+use population::{asked, copy, count_one_by_one, each_person, is, is_any, label, people, schema, scratch, target};
 
 /// Lines of a batch.
 const BATCH_LINES: u32 = 1000;
@@ -25,26 +24,6 @@ const BATCH_LINES: u32 = 1000;
 const IMPORT_PEOPLE: u32 = 100_000;
 /// A question of several clauses that runs beside writes.
 const ASKED: &str = "gender = 'F' AND tier IN ('V3', 'V4') AND spend > 500 AND NOT lifecycle = 'churned'";
-
-fn target() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("target")
-}
-
-fn scratch() -> TempDir {
-    tempfile::tempdir_in(target()).expect("a directory beside the population")
-}
-
-fn copy(from: &Path, to: &Path) {
-    std::fs::create_dir_all(to).expect("a directory");
-    for entry in std::fs::read_dir(from).expect("the population's files") {
-        let entry = entry.expect("a file");
-        let path = to.join(entry.file_name());
-        match entry.path().is_dir() {
-            true => copy(&entry.path(), &path),
-            false => drop(std::fs::copy(entry.path(), path).expect("room on the disk")),
-        }
-    }
-}
 
 /// Members of the batch of a number: neighbours, every batch others, until all have had their turn.
 fn members(batch: u32) -> impl Iterator<Item = String> {

@@ -18,6 +18,7 @@ use headcount::import::load::{StoreTarget, Target};
 use headcount::query::bind::date_of;
 use headcount::query::cell::Cell;
 use storage::{DataDir, SchemaJson};
+use tempfile::TempDir;
 
 /// Changes held in memory while loading, in bytes.
 const OWNED_BYTES_MAX: u64 = 2 << 30;
@@ -45,10 +46,33 @@ pub fn schema() -> SchemaJson {
     serde_json::from_value(Population::new(1, 1).schema_json()).expect("the generator's schema")
 }
 
+/// Where everything is kept that costs time to make.
+pub fn target() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("target")
+}
+
+/// A directory of a bench's own, gone when it is dropped.
+pub fn scratch() -> TempDir {
+    tempfile::tempdir_in(target()).expect("a directory beside the population")
+}
+
+/// Copies a directory's files.
+pub fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).expect("a directory");
+    for entry in std::fs::read_dir(from).expect("the population's files") {
+        let entry = entry.expect("a file");
+        let path = to.join(entry.file_name());
+        match entry.path().is_dir() {
+            true => copy(&entry.path(), &path),
+            false => drop(std::fs::copy(entry.path(), path).expect("room on the disk")),
+        }
+    }
+}
+
 /// The directory of the population, loaded first if need be.
 pub fn directory() -> PathBuf {
     let people = people();
-    let dir = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("target/bench-people-{people}"));
+    let dir = target().join(format!("bench-people-and-purchases-{people}"));
     load(&dir, people);
     dir
 }

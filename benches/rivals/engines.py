@@ -1,9 +1,13 @@
 """DuckDB and ClickHouse (chdb) with headcount's people, asked over standard input; see src/engines.rs for the lines.
 
-Loads the Parquet file into native tables first: DuckDB in memory with ENUMs for categories, ClickHouse MergeTree
+Loads the Parquet files into native tables first: DuckDB in memory with ENUMs for categories, ClickHouse MergeTree
 ordered by one_id with LowCardinality texts and no Nullables ('' , -1, 2 and 1900-01-01 are the unknown). Two threads each.
 
-    engines.py PROFILES.PARQUET CLICKHOUSE_DIRECTORY
+Purchases are in both twice, by person and time and by day, and each question is asked of whichever is faster: `row` is
+their number in that first order, `second` the moment, `day` its day in the space's zone; whose they are is the number
+one_id, no text. No purchase is without category, channel or amount.
+
+    engines.py PROFILES.PARQUET PURCHASES.PARQUET ZONE CLICKHOUSE_DIRECTORY
 """
 
 import json
@@ -21,6 +25,7 @@ SETS = ["interests", "channels"]
 FLAGS = ["subscribed", "app_installed", "staff"]
 DATES = ["birthday", "last_order", "signup"]
 DECIMALS = ["spend", "score"]
+PROPERTIES = ["category", "store", "channel", "coupon"]
 
 
 def say(line):
@@ -56,13 +61,15 @@ def answer_of(question, rows):
         return {f"{label(row[0])}|{label(row[1])}": float(row[2]) for row in rows}
     if kind == "top":
         return of_ids([int(row[0]) for row in rows], True)
+    if kind in ("series", "table"):
+        return {f"{label(row[0])}|{at}": float(row[at]) for row in rows for at in range(1, len(row))}
     return {label(row[0]): float(row[1]) for row in rows if row[1] is not None}
 
 
 class DuckDb:
     """People in memory: the fastest of memory, compressed memory and file, of texts and ENUMs, when tried."""
 
-    def __init__(self, parquet):
+    def __init__(self, parquet, purchases, zone):
         self.connection = duckdb.connect()
         run = self.connection.execute
         run(f"SET threads = {THREADS}")
@@ -79,9 +86,23 @@ class DuckDb:
         columns += [f"{name}::DECIMAL(9, 2) AS {name}" for name in DECIMALS]
         columns += ["age::UTINYINT AS age", "orders::INTEGER AS orders"] + DATES + FLAGS
         run(f"CREATE TABLE profiles AS SELECT {', '.join(columns)} FROM '{parquet}'")
+        self.load_purchases(purchases, zone)
+
+    def load_purchases(self, parquet, zone):
+        """Twice: as the file has them, by person and time, and by day."""
+        run = self.connection.execute
+        for name in PROPERTIES:
+            run(f"CREATE TYPE purchase_{name} AS ENUM (SELECT DISTINCT {name} FROM '{parquet}' WHERE {name} IS NOT NULL ORDER BY 1)")
+        columns = ["(substr(member, 2)::UINTEGER - 1)::UINTEGER AS one_id", "(row_number() OVER ())::UINTEGER AS row"]
+        columns += ['epoch("at")::UINTEGER AS second', f"(\"at\" AT TIME ZONE '{zone}')::DATE AS day"]
+        columns += [f"{name}::purchase_{name} AS {name}" for name in PROPERTIES] + ["amount::DECIMAL(9, 2) AS amount"]
+        run(f"CREATE TABLE purchases AS SELECT {', '.join(columns)} FROM '{parquet}'")
+        run("CREATE TABLE purchases_by_day AS SELECT * FROM purchases ORDER BY day, one_id")
 
     def sql(self, question):
         """The question in DuckDB's words."""
+        if question.get("events"):
+            return question["duckdb"]
         where = question.get("duckdb", question["where"])
         kind, people = question["kind"], f"FROM profiles WHERE {where}"
         if kind == "count":
@@ -121,16 +142,26 @@ class DuckDb:
 class ClickHouse:
     """People in a MergeTree of one part, kept from run to run."""
 
-    def __init__(self, parquet, directory):
+    def __init__(self, parquet, purchases, zone, directory):
         self.connection = chdb.connect(directory)
+        self.connection.query(f"SET max_threads = {THREADS}")
+        self.connection.query("CREATE DATABASE IF NOT EXISTS rivals ENGINE = Atomic")
+        if not self.has("profiles", parquet):
+            self.load_profiles(parquet)
+        if not self.has("purchases", purchases) or not self.has("purchases_by_day", purchases):
+            self.load_purchases(purchases, zone)
+
+    def has(self, table, parquet):
+        """Whether all rows of a file are there."""
+        if not int(str(self.connection.query(f"EXISTS rivals.{table}", "CSV"))):
+            return False
+        rows = duckdb.execute(f"SELECT count(*) FROM '{parquet}'").fetchone()[0]
+        return int(str(self.connection.query(f"SELECT count() FROM rivals.{table}", "CSV"))) == rows
+
+    def load_profiles(self, parquet):
+        """By one_id."""
         query = self.connection.query
-        query(f"SET max_threads = {THREADS}")
-        query("CREATE DATABASE IF NOT EXISTS rivals ENGINE = Atomic")
-        people = duckdb.execute(f"SELECT count(*) FROM '{parquet}'").fetchone()[0]
-        if "profiles" in str(query("SHOW TABLES FROM rivals", "CSV")):
-            if int(str(query("SELECT count() FROM rivals.profiles", "CSV"))) == people:
-                return
-            query("DROP TABLE rivals.profiles SYNC")
+        query("DROP TABLE IF EXISTS rivals.profiles SYNC")
         columns = [("one_id", "UInt32", "toUInt32(substring(assumeNotNull(member), 2)) - 1"), ("member", "String", "assumeNotNull(member)")]
         columns += [(name, "LowCardinality(String)", f"ifNull({name}, '')") for name in CATEGORIES]
         columns += [(name, "Array(LowCardinality(String))", f"arrayMap(x -> assumeNotNull(x), {name})") for name in SETS]
@@ -147,8 +178,28 @@ class ClickHouse:
         query(f"INSERT INTO rivals.profiles SELECT {taken} FROM file('{parquet}', Parquet) SETTINGS max_threads = 1")
         query("OPTIMIZE TABLE rivals.profiles FINAL")
 
+    def load_purchases(self, parquet, zone):
+        """Twice: by person and time, and by day; a projection would keep both too."""
+        query = self.connection.query
+        columns = [("one_id", "UInt32", "toUInt32(substring(assumeNotNull(member), 2)) - 1"), ("row", "UInt32", "toUInt32(rowNumberInAllBlocks())")]
+        columns += [("second", "UInt32", "toUInt32(toUnixTimestamp(assumeNotNull(at)))"), ("day", "Date", f"toDate(assumeNotNull(at), '{zone}')")]
+        columns += [(name, "LowCardinality(String)", f"ifNull({name}, '')") for name in PROPERTIES]
+        columns += [("amount", "Decimal(9, 2)", "toDecimal32(assumeNotNull(amount), 2)")]
+        declared = ", ".join(f"{name} {kind}" for name, kind, _ in columns)
+        taken = ", ".join(f"{expression} AS new_{name}" for name, _, expression in columns)
+        # One thread reads the file in its order, which `row` counts.
+        of_file = f"SELECT {taken} FROM file('{parquet}', Parquet) SETTINGS max_threads = 1, input_format_parquet_preserve_order = 1"
+        of_table = "SELECT * FROM rivals.purchases"
+        for name, order, rows in [("purchases", "one_id, second, row", of_file), ("purchases_by_day", "day, one_id", of_table)]:
+            query(f"DROP TABLE IF EXISTS rivals.{name} SYNC")
+            query(f"CREATE TABLE rivals.{name} ({declared}) ENGINE = MergeTree ORDER BY ({order})")
+            query(f"INSERT INTO rivals.{name} {rows}")
+            query(f"OPTIMIZE TABLE rivals.{name} FINAL")
+
     def sql(self, question):
         """The question in ClickHouse's words."""
+        if question.get("events"):
+            return question["clickhouse"]
         where = question.get("clickhouse", question["where"])
         kind, people = question["kind"], f"FROM rivals.profiles WHERE {where}"
         known = f"{people} AND {question['of']} >= 0" if "of" in question else people
@@ -189,8 +240,8 @@ class ClickHouse:
 
 def main():
     """Loads, then answers until the input ends."""
-    parquet, directory = sys.argv[1:]
-    engines = {"duckdb": DuckDb(parquet), "clickhouse": ClickHouse(parquet, directory)}
+    profiles, purchases, zone, directory = sys.argv[1:]
+    engines = {"duckdb": DuckDb(profiles, purchases, zone), "clickhouse": ClickHouse(profiles, purchases, zone, directory)}
     say({name: engine.version() for name, engine in engines.items()})
     for line in sys.stdin:
         asked = json.loads(line)

@@ -22,6 +22,19 @@ pub fn of_ids(ids: &[u32], is_ordered: bool) -> Answer {
     answer
 }
 
+/// The numbers of rows by their labels and columns.
+pub fn table(rows: impl Iterator<Item = (String, Vec<f64>)>) -> Answer {
+    let cells = rows.flat_map(|(label, numbers)| {
+        (1..).zip(numbers).map(move |(column, number)| (format!("{label}|{column}"), number))
+    });
+    cells.collect()
+}
+
+/// How many rows a table has.
+pub fn row_count(table: &Answer) -> f64 {
+    table.keys().filter(|key| key.ends_with("|1")).count() as f64
+}
+
 /// What the table shows of an answer: the count, the number of values, or the number itself.
 pub fn shown(answer: &Answer) -> f64 {
     match (answer.get(""), answer.get("count")) {

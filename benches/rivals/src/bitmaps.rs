@@ -200,7 +200,11 @@ impl<B: Bitmap> Library<B> {
                 let cells = counts.into_iter().map(|(row, column, n)| (format!("{row}|{column}"), n as f64));
                 (elapsed_ms(start), cells.collect())
             }
-            Kind::Average { .. } | Kind::Quantile { .. } | Kind::Top { .. } => return None,
+            Kind::Average { .. }
+            | Kind::Quantile { .. }
+            | Kind::Top { .. }
+            | Kind::Series { .. }
+            | Kind::Table { .. } => return None,
         })
     }
 

@@ -33,7 +33,7 @@ use bitmaps::Library;
 use engines::Engines;
 use memory::median;
 use ours::Ours;
-use questions::{Algebra, Question};
+use questions::{Algebra, Kind, Question};
 use table::{Reading, Row, Table};
 
 /// Milliseconds that a contender may take up with one question, after its first answer.
@@ -75,19 +75,23 @@ fn main() {
     let engine = engine.expect("headcount's directory");
     let space = engine.space(MAIN_SPACE).expect("the space `main`");
     let view = space.store().view();
+    let only = std::env::var("HEADCOUNT_RIVALS_ONLY").ok();
+    let questions = questions::read(&questions, view.profile_count(), only.as_deref());
     let everyone = taken::everyone(&view);
     let (mut roaring, mut croaring) = (Library::new(&everyone), Library::new(&everyone));
-    taken::each_tag(&view, |tag| {
-        roaring.add(&tag);
-        croaring.add(&tag);
-    });
+    if questions.iter().any(|question| question.bitmaps.is_some()) {
+        taken::each_tag(&view, |tag| {
+            roaring.add(&tag);
+            croaring.add(&tag);
+        });
+    }
     eprintln!("bitmaps taken");
     let engines = (!command.is_empty()).then(|| Engines::start(&command));
     eprintln!("engines loaded");
     let mut table = Table::new(view.profile_count(), memory::bandwidth());
     table.versions = engines.as_ref().map(|engines| engines.versions.clone()).unwrap_or_default();
     let mut contenders = Contenders { ours: Ours(space.clone()), roaring, croaring, engines };
-    for question in questions::read(&questions, view.profile_count()) {
+    for question in questions {
         let row = timed(&mut contenders, &question);
         eprintln!("{}: {:?}", row.name, row.elapsed_ms);
         table.rows.push(row);
@@ -135,7 +139,11 @@ fn timed(contenders: &mut Contenders, question: &Question) -> Row {
     Row {
         name: question.name.clone(),
         kind: question.kind.clone(),
-        shown: answer::shown(&ours),
+        is_of_events: question.is_of_events,
+        shown: match question.kind {
+            Kind::Series { .. } | Kind::Table { .. } => answer::row_count(&ours),
+            _ => answer::shown(&ours),
+        },
         is_near: question.tolerance > 0.0,
         elapsed_ms: times.into_iter().map(|times| times.map(median)).collect(),
         bytes: contenders.ours.bytes(question),

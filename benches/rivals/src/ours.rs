@@ -4,11 +4,14 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use headcount::engine::{CrosstabRequest, DistributionRequest, MembersRequest, Question as Asked, Space, Where};
+use headcount::engine::{
+    CrosstabRequest, DistributionRequest, MembersRequest, Question as Asked, SeriesRequest, Space, Where,
+};
 use headcount::generate::AS_OF;
 use headcount::query::bind::date_of;
 use headcount::query::cell::Cell;
 use headcount::query::distribution::{Bins, Distribution};
+use headcount::query::series::Period;
 
 use crate::answer::{self, Answer};
 use crate::questions::{Kind, Question};
@@ -74,6 +77,30 @@ impl Ours {
                 let ids = self.0.member_ids(&asked).expect(name).value;
                 (elapsed_ms(start), answer::of_ids(&ids, false))
             }
+            Kind::Series { event, measure, from, to } => {
+                let day = |text: &str| text.parse().expect("a day");
+                let request = SeriesRequest {
+                    event: event.clone(),
+                    event_where: None,
+                    measure: Some(measure.clone()),
+                    from: Some(day(from)),
+                    to: Some(day(to)),
+                    by: Period::Day,
+                };
+                let found = self.0.series(&asked, &request).expect(name).value;
+                let elapsed_ms = elapsed_ms(start);
+                let rows = found.rows.iter().map(|row| {
+                    (row.day.to_csv().to_string(), vec![row.people as f64, row.events as f64, number(&row.sum)])
+                });
+                (elapsed_ms, answer::table(rows))
+            }
+            Kind::Table { statement } => {
+                let table = self.0.query(statement, &asked).expect(name).value;
+                let elapsed_ms = elapsed_ms(start);
+                let rows =
+                    table.rows.iter().map(|row| (row[0].to_csv().to_string(), row[1..].iter().map(number).collect()));
+                (elapsed_ms, answer::table(rows))
+            }
         }
     }
 
@@ -93,8 +120,10 @@ impl Ours {
     }
 }
 
+/// Of an audience; of everyone without one.
 fn asked(text: &str) -> Asked {
-    Asked { audience: Some(Where::Text(text.into())), as_of: Some(date_of(AS_OF.into())), ..Asked::default() }
+    let audience = (!text.is_empty()).then(|| Where::Text(text.into()));
+    Asked { audience, as_of: Some(date_of(AS_OF.into())), ..Asked::default() }
 }
 
 fn counts(found: &Distribution, is_set: bool) -> Answer {

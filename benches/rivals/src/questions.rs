@@ -4,7 +4,8 @@
 //! ```text
 //!   counts            ─────────────────────────────┐
 //!   distributions × audiences ── one question each ─┼─► [Question]
-//!   others            ─────────────────────────────┘
+//!   others            ─────────────────────────────┤
+//!   events            ─────────────────────────────┘
 //! ```
 
 use std::path::Path;
@@ -28,6 +29,10 @@ pub enum Kind {
     Top { of: String, limit: u64 },
     /// The OneIDs of all members.
     Ids,
+    /// Events of a month by day: people, events and the sum of a measure.
+    Series { event: String, measure: String, from: String, to: String },
+    /// A statement whose first column is a label and whose others are numbers.
+    Table { statement: String },
 }
 
 /// Sets of people as bitmaps and what is done with them.
@@ -58,23 +63,29 @@ pub struct Question {
     pub tolerance: f64,
     /// Whether to hold it against the mere reading of its bitmaps.
     pub is_read: bool,
+    /// Whether it is about events: the engines are then asked statements of their own.
+    pub is_of_events: bool,
     /// All of it, as the engines' script takes it.
     pub json: Value,
 }
 
-/// Reads the file and spells its questions out for a population of `people`.
-pub fn read(path: &Path, people: u32) -> Vec<Question> {
+/// Reads the file and spells its questions out for a population of `people`; of one part of the file, or of all.
+pub fn read(path: &Path, people: u32, only: Option<&str>) -> Vec<Question> {
     let text = std::fs::read_to_string(path).expect("the file of questions");
     let file: Value = serde_json::from_str(&text).expect("questions as JSON");
-    let part = |name: &str| file[name].as_array().expect("a list of questions").clone();
+    let list = |name: &str| file[name].as_array().expect("a list of questions").clone();
+    let part = |name: &str| if only.is_none_or(|only| only == name) { list(name) } else { Vec::new() };
     let mut all: Vec<Value> = part("counts").into_iter().map(|q| merged(&[&json!({"kind": "count"}), &q])).collect();
     for tag in part("distributions") {
-        for audience in part("audiences") {
+        for audience in list("audiences") {
             let name = format!("{} of {}", text_of(&tag, "name"), text_of(&audience, "name"));
             all.push(merged(&[&audience, &tag, &json!({"kind": "distribution", "name": name})]));
         }
     }
     all.extend(part("others"));
+    all.extend(
+        part("events").into_iter().map(|q| merged(&[&json!({"kind": "count", "where": "", "events": true}), &q])),
+    );
     all.into_iter().map(|q| question(with_ids(q, people))).collect()
 }
 
@@ -115,6 +126,10 @@ fn question(json: Value) -> Question {
         Some("quantile") => Kind::Quantile { of: text("of"), fraction: json["fraction"].as_f64().expect("a fraction") },
         Some("top") => Kind::Top { of: text("of"), limit: json["limit"].as_u64().expect("a limit") },
         Some("ids") => Kind::Ids,
+        Some("series") => {
+            Kind::Series { event: text("event"), measure: text("measure"), from: text("from"), to: text("to") }
+        }
+        Some("table") => Kind::Table { statement: text("statement") },
         kind => panic!("questions of kind {kind:?}"),
     };
     let has_bitmaps = json.get("bitmaps").is_some() && json.get("no_bitmaps").is_none();
@@ -125,6 +140,7 @@ fn question(json: Value) -> Question {
         bitmaps: has_bitmaps.then(|| algebra(&json["bitmaps"])),
         tolerance: json["tolerance"].as_f64().unwrap_or(0.0),
         is_read: json["read"].as_bool().unwrap_or(false),
+        is_of_events: json["events"].as_bool().unwrap_or(false),
         json,
     }
 }

@@ -13,6 +13,8 @@ pub struct Row {
     pub name: String,
     /// Of what kind it is.
     pub kind: Kind,
+    /// Whether it is about events.
+    pub is_of_events: bool,
     /// The count, number of groups or number that it came to.
     pub shown: f64,
     /// Whether rivals were let answer a question that is only alike.
@@ -73,10 +75,16 @@ impl Table {
     pub fn markdown(&self) -> String {
         let mut out = String::new();
         self.put_machine(&mut out);
-        self.put_rows(&mut out, "Booleans", "count", |kind| *kind == Kind::Count);
-        self.put_rows(&mut out, "Distributions", "groups", |kind| matches!(kind, Kind::Distribution { .. }));
-        self.put_rows(&mut out, "Others", "answer", |kind| !matches!(kind, Kind::Count | Kind::Distribution { .. }));
-        self.put_readings(&mut out);
+        let is_distribution = |kind: &Kind| matches!(kind, Kind::Distribution { .. });
+        self.put_rows(&mut out, "Booleans", "count", |row| !row.is_of_events && row.kind == Kind::Count);
+        self.put_rows(&mut out, "Distributions", "groups", |row| is_distribution(&row.kind));
+        self.put_rows(&mut out, "Others", "answer", |row| {
+            !row.is_of_events && row.kind != Kind::Count && !is_distribution(&row.kind)
+        });
+        self.put_events(&mut out);
+        if !self.readings.is_empty() {
+            self.put_readings(&mut out);
+        }
         out
     }
 
@@ -102,8 +110,11 @@ impl Table {
         );
     }
 
-    fn put_rows(&self, out: &mut String, title: &str, answer: &str, is_in: impl Fn(&Kind) -> bool) {
-        let rows: Vec<&Row> = self.rows.iter().filter(|row| is_in(&row.kind)).collect();
+    fn put_rows(&self, out: &mut String, title: &str, answer: &str, is_in: impl Fn(&Row) -> bool) {
+        let rows: Vec<&Row> = self.rows.iter().filter(|row| is_in(row)).collect();
+        if rows.is_empty() {
+            return;
+        }
         let _ = writeln!(
             out,
             "| {title} | {answer} | {} | ahead | bytes | of memory |\n|---|--:|{}",
@@ -122,17 +133,31 @@ impl Table {
             let shown = if row.shown.fract() == 0.0 { grouped(row.shown as u64) } else { format!("{:.2}", row.shown) };
             let _ = writeln!(out, "| {name} | {shown} | {} | {ahead} | {bytes} | {share} |", times.join(" | "));
         }
-        let ahead: Vec<f64> = rows.iter().filter_map(|row| row.ahead()).collect();
-        let mean = (ahead.iter().map(|a| a.ln()).sum::<f64>() / ahead.len() as f64).exp();
-        let least = ahead.iter().copied().min_by(f64::total_cmp).unwrap_or(f64::NAN);
-        let behind = ahead.iter().filter(|a| **a < 1.0).count();
+        put_summary(out, title, &rows);
+    }
+
+    /// Questions of events: the bitmap libraries know none.
+    fn put_events(&self, out: &mut String) {
+        let rows: Vec<&Row> = self.rows.iter().filter(|row| row.is_of_events).collect();
+        if rows.is_empty() {
+            return;
+        }
+        let asked = |row: &Row| row.elapsed_ms.iter().map(Option::is_some).collect::<Vec<bool>>();
+        let columns: Vec<usize> = (0..CONTENDERS.len()).filter(|at| rows.iter().any(|row| asked(row)[*at])).collect();
+        let names: Vec<&str> = columns.iter().map(|at| CONTENDERS[*at]).collect();
         let _ = writeln!(
             out,
-            "\n{title}: {}× ahead of the fastest rival in the geometric mean, {}× at the least; behind on {behind} of {}.\n",
-            figures(mean),
-            figures(least),
-            rows.len()
+            "| Events | answer | {} | ahead |\n|---|--:|{}--:|",
+            names.join(" | "),
+            "--:|".repeat(names.len())
         );
+        for row in &rows {
+            let times: Vec<String> =
+                columns.iter().map(|at| row.elapsed_ms[*at].map_or("-".into(), milliseconds)).collect();
+            let ahead = row.ahead().map_or("-".into(), |ahead| format!("{}×", figures(ahead)));
+            let _ = writeln!(out, "| {} | {} | {} | {ahead} |", row.name, grouped(row.shown as u64), times.join(" | "));
+        }
+        put_summary(out, "Events", &rows);
     }
 
     fn put_readings(&self, out: &mut String) {
@@ -155,6 +180,20 @@ impl Table {
             );
         }
     }
+}
+
+fn put_summary(out: &mut String, title: &str, rows: &[&Row]) {
+    let ahead: Vec<f64> = rows.iter().filter_map(|row| row.ahead()).collect();
+    let mean = (ahead.iter().map(|a| a.ln()).sum::<f64>() / ahead.len() as f64).exp();
+    let least = ahead.iter().copied().min_by(f64::total_cmp).unwrap_or(f64::NAN);
+    let behind = ahead.iter().filter(|a| **a < 1.0).count();
+    let _ = writeln!(
+        out,
+        "\n{title}: {}× ahead of the fastest rival in the geometric mean, {}× at the least; behind on {behind} of {}.\n",
+        figures(mean),
+        figures(least),
+        rows.len()
+    );
 }
 
 /// Processor and number of cores; no name of the machine.
