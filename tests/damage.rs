@@ -63,7 +63,7 @@ fn events(from: u64, to: u64) -> String {
             n % 4,
             n * 3
         );
-        if n % 3 == 0 {
+        if n.is_multiple_of(3) {
             lines += &format!("{id},\"event\":\"purchase\",{at},\"amount\":{n},\"gift\":true}}\n");
             lines += &format!("{id},\"event\":\"visit\",{at},\"page\":\"page {}\"}}\n", n % 7);
         }

@@ -229,7 +229,7 @@ fn purged(home: &Path, what: &str) {
     let store = open(&dir);
     check_states(&store);
     let deadline = Instant::now() + Duration::from_secs(30);
-    let is_left = || [ERASED, ERASED_LATER].iter().any(|who| !files_with(home, &format!("{who:05}!")).is_empty());
+    let is_left = || [ERASED, ERASED_LATER].iter().any(|who| !files_with(home, format!("{who:05}!")).is_empty());
     while is_left() && Instant::now() < deadline {
         std::thread::sleep(Duration::from_millis(50));
     }
