@@ -137,6 +137,12 @@ fn events_are_told_by_day_by_category_and_by_person() {
     let names = [&purchase, &visit, &purchase, &purchase];
     assert_eq!(events, names.into_iter().zip(&wanted).collect::<Vec<_>>());
     assert_eq!(portrait["events"][0]["properties"]["category"], "bakery");
+    let asked = json!({"where": "EXISTS (SELECT 1 FROM visit)", "columns": ["member"], "events": 1});
+    let lines = client.members("application/x-ndjson", &asked).text().to_string();
+    let lines: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let latest: Vec<_> = lines.iter().map(|line| (&line["member"], &line["events"][0]["at"])).collect();
+    assert_eq!(latest, [(&json!("a"), &at("20T12:00:00")), (&json!("d"), &at("31T10:00:00"))]);
+    assert_eq!(lines[0]["events"].as_array().unwrap().len(), 1);
 }
 
 #[test]

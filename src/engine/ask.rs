@@ -21,6 +21,7 @@ use crate::query::crosstab::{Crosstab, crosstab};
 use crate::query::distribution::{Bins, Distribution, Order, Request as TagRequest, Sides, distribution};
 use crate::query::explain::{Step, explain};
 use crate::query::groups::Axis;
+use crate::query::happened::latest_events;
 use crate::query::penetration::of_property;
 use crate::query::people::{Listing, Portrait, list, portrait};
 use crate::query::select::{Table, ordering, select};
@@ -140,6 +141,8 @@ pub struct MembersRequest {
     pub seed: u64,
     /// `age DESC`.
     pub order_by: Option<String>,
+    /// So many of each one's latest events, newest first, in a column `events`; none unless said.
+    pub events: usize,
 }
 
 /// A plan, shown.
@@ -291,8 +294,20 @@ impl Space {
                 limit: request.limit,
                 sample: request.sample.map(|n| (n, request.seed)),
             };
-            head(&names, asked.ctx.view.data_version())?;
-            Ok(list(asked.ctx, asked.audience, &columns, &listing, |one_id, cells| each(one_id, cells))?)
+            let ctx = asked.ctx;
+            if request.events == 0 {
+                head(&names, ctx.view.data_version())?;
+                return Ok(list(ctx, asked.audience, &columns, &listing, each)?);
+            }
+            let names = [&names[..], &["events".to_string()]].concat();
+            head(&names, ctx.view.data_version())?;
+            let with_events = |one_id: u32, cells: &[Cell<'_>]| {
+                let events = latest_events(ctx, storage::OneId(one_id), request.events)?;
+                let spelled = Cell::Json(serde_json::to_string(&events).unwrap_or_default());
+                let row: Vec<Cell<'_>> = cells.iter().cloned().chain([spelled]).collect();
+                each(one_id, &row)
+            };
+            Ok(list(ctx, asked.audience, &columns, &listing, with_events)?)
         })?;
         Ok(())
     }

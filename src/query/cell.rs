@@ -29,6 +29,8 @@ pub enum Cell<'a> {
     Date(i64),
     /// A set.
     List(Vec<Cow<'a, str>>),
+    /// What has no cell of its own (a person's events), as JSON.
+    Json(String),
 }
 
 impl Cell<'_> {
@@ -43,6 +45,7 @@ impl Cell<'_> {
             Cell::Text(text) => Cell::Text(Cow::Owned(text.into_owned())),
             Cell::Date(day) => Cell::Date(day),
             Cell::List(texts) => Cell::List(texts.into_iter().map(|t| Cow::Owned(t.into_owned())).collect()),
+            Cell::Json(text) => Cell::Json(text),
         }
     }
 
@@ -54,7 +57,7 @@ impl Cell<'_> {
             Cell::Int(value) => push_int((*value).into(), out),
             Cell::Decimal(value, scale) => push_decimal(*value, *scale, out),
             Cell::Date(day) => return push_date(*day, out),
-            Cell::Float(_) | Cell::Text(_) | Cell::List(_) => return false,
+            Cell::Float(_) | Cell::Text(_) | Cell::List(_) | Cell::Json(_) => return false,
         }
         true
     }
@@ -64,6 +67,7 @@ impl Cell<'_> {
         match self {
             Cell::Null => out.extend_from_slice(b"null"),
             Cell::Text(text) => push_json_text(text, out),
+            Cell::Json(text) => out.extend_from_slice(text.as_bytes()),
             Cell::List(texts) => {
                 out.push(b'[');
                 for (at, text) in texts.iter().enumerate() {
@@ -98,6 +102,7 @@ impl Cell<'_> {
             Cell::Text(text) => text.to_string(),
             Cell::Date(day) => date_of(*day).to_string(),
             Cell::List(texts) => texts.join("|"),
+            Cell::Json(text) => text.clone(),
         }
     }
 
@@ -142,6 +147,10 @@ impl Serialize for Cell<'_> {
             Cell::Float(value) => serializer.serialize_f64(*value),
             Cell::Text(text) => serializer.serialize_str(text),
             Cell::Date(day) => serializer.collect_str(&date_of(*day)),
+            Cell::Json(text) => {
+                let raw = serde_json::value::RawValue::from_string(text.clone());
+                raw.map_err(S::Error::custom)?.serialize(serializer)
+            }
             Cell::List(texts) => {
                 let mut list = serializer.serialize_seq(Some(texts.len()))?;
                 texts.iter().try_for_each(|text| list.serialize_element(text))?;
@@ -171,6 +180,7 @@ mod tests {
             Cell::Date(-4_000_000),
             Cell::List(vec!["a".into(), "\\".into()]),
             Cell::List(Vec::new()),
+            Cell::Json("[{\"at\":1}]".into()),
         ];
         for cell in cells {
             let (mut json, mut plain) = (Vec::new(), Vec::new());

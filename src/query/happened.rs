@@ -2,6 +2,7 @@
 //! Knows rows and cells; portraits are `people`'s.
 
 use queryparser::ast::{Name, Span};
+use serde::{Serialize, Serializer};
 use storage::ids::{CHUNK_PROFILES, in_stripe, stripe_of};
 use storage::{EventId, OneId, PropertyId};
 
@@ -14,15 +15,21 @@ use super::plan::{EventRows, RowColumn, RowTest};
 use super::select_events::{moment_text, row_cell};
 
 /// One event of a person.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize)]
 pub struct Happened {
     /// The event's name.
     pub event: String,
     /// When, as clocks of the space's zone show it.
     pub at: String,
     /// Known properties.
+    #[serde(serialize_with = "as_map")]
     pub properties: Vec<(String, Cell<'static>)>,
+    #[serde(skip)]
     second: i64,
+}
+
+fn as_map<S: Serializer>(pairs: &[(String, Cell<'static>)], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(pairs.iter().map(|(name, value)| (name, value)))
 }
 
 /// Events that a portrait shows.

@@ -30,7 +30,9 @@ use crate::import::write_csv::write_cell;
 use crate::query;
 use crate::query::cell::Cell;
 
-const OWN: [&str; 7] = ["ids", "columns", "limit", "after", "sample", "seed", "order_by"];
+const OWN: [&str; 8] = ["ids", "columns", "limit", "after", "sample", "seed", "order_by", "events"];
+/// Most events of each member.
+const EVENTS_MAX: usize = 1000;
 const OFFERED: [(&str, Format); 4] = [
     ("application/x-ndjson", Format::Ndjson),
     ("text/csv", Format::Csv),
@@ -127,6 +129,10 @@ impl List {
         let fields = Fields::read(&bytes, &known(&OWN), self.app.options.limits.question_values_max)?;
         let (question, _held_tree) = question(&self.app, &fields, cancelled)?;
         let request = request(&fields)?;
+        if request.events > 0 && matches!(self.format, Format::Parquet | Format::Roaring) {
+            let message = "events of members come as NDJSON, or as JSON within CSV";
+            return Err(Failure::bad("unsupported", message).pointer("/events"));
+        }
         match self.format {
             Format::Ndjson | Format::Csv => self.write_rows(&question, &request, out),
             Format::Parquet => self.write_parquet(&question, &request, out),
@@ -217,6 +223,7 @@ fn request(fields: &Fields<'_>) -> Outcome<MembersRequest> {
         sample: fields.get("sample", "a whole number")?,
         seed: fields.get("seed", "a whole number")?.unwrap_or(0),
         order_by: fields.get("order_by", "a text like \"age DESC\"")?,
+        events: fields.get::<usize>("events", "a whole number")?.unwrap_or(0).min(EVENTS_MAX),
     })
 }
 

@@ -40,22 +40,8 @@ struct PortraitShape<'a> {
     identities: &'a [(String, Vec<String>)],
     #[serde(serialize_with = "as_map")]
     tags: &'a [(String, Cell<'static>)],
-    events: Vec<EventShape<'a>>,
+    events: &'a [Happened],
     audiences: &'a [String],
-}
-
-#[derive(Serialize)]
-struct EventShape<'a> {
-    event: &'a str,
-    at: &'a str,
-    #[serde(serialize_with = "as_map")]
-    properties: &'a [(String, Cell<'static>)],
-}
-
-impl EventShape<'_> {
-    fn of(Happened { event, at, properties, .. }: &Happened) -> EventShape<'_> {
-        EventShape { event, at, properties }
-    }
 }
 
 fn as_map<S: serde::Serializer, T: Serialize>(pairs: &&[(String, T)], serializer: S) -> Result<S::Ok, S::Error> {
@@ -139,7 +125,6 @@ pub(super) async fn portrait(call: Call) -> Outcome<Reply> {
         .ask(Lane::Question, move |_| {
             let answer = space.portrait(&id_type, &id)?;
             let Portrait { one_id, identities, tags, events, audiences } = &answer.value;
-            let events = events.iter().map(EventShape::of).collect();
             let value = PortraitShape { one_id: *one_id, identities, tags, events, audiences };
             let (data_version, took_us) = (answer.data_version, answer.took_us);
             Ok(Reply::json(&Answer { value, data_version, took_us, warnings: Vec::new() })?.compressed(coding))
