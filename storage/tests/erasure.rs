@@ -161,6 +161,8 @@ fn nothing_of_an_erased_person_is_left_in_any_file() {
     store.snapshot(None).unwrap();
     check_gone(temp.path(), ERASED);
     check_others(&store);
+    // What was folded is seen at the latest when the next change is.
+    store.write_and_wait(Request::Expire).unwrap();
     check_rows_gone(&store.view(), ERASED, "now");
     let then = store.state(&StateRef::Name("before campaign".into())).unwrap();
     check_rows_gone(&then.view, ERASED, "then");
