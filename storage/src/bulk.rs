@@ -26,6 +26,7 @@ use crate::ids::in_stripe;
 use crate::log;
 use crate::manifest::Manifest;
 use crate::parallel;
+use crate::policy::Clock;
 use crate::prepare::{Dated, check_shape, decide_column, decide_events};
 use crate::resolve::resolve;
 use crate::schema::SchemaJson;
@@ -88,7 +89,7 @@ impl BulkLoader {
     /// [`crate::Error`], of this batch or of one before it; the load is then over.
     pub fn add(&mut self, batch: Upserts) -> Result<Outcome> {
         check_shape(&self.view, &batch)?;
-        let dated = Dated::new(&self.view, &batch);
+        let dated = Dated::new(&self.view, &batch, &Clock::default());
         let (who, mut outcome) = resolve(&self.view, &batch, dated.expired)?;
         if outcome.accepted > 0 {
             let before = self.view.next_one_id;

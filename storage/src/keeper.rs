@@ -88,7 +88,7 @@ impl Keeper {
         let purge = self.shared.purge.load(Ordering::Acquire);
         self.purge_wait = if purge { self.purge_wait + KEEPER_TICK } else { Duration::ZERO };
         let schema = self.shared.view().schema.clone();
-        if kept_today(&schema) != *schema {
+        if kept_today(&schema, &self.options.clock) != *schema {
             let reply: Reply = Box::new(|_| {});
             // Without a writer there is nothing to expire.
             let _ = self.commands.send(Command::Write(Request::Expire, reply));

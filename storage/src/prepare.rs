@@ -14,6 +14,7 @@ use crate::column::{NUMBER_MAX, UNKNOWN_VALUE};
 use crate::error::{Error, Result};
 use crate::events::EventField;
 use crate::field::Field;
+use crate::policy::Clock;
 use crate::resolve::{NOBODY, Resolved, resolve};
 use crate::schema::TagType;
 use crate::values::{VALUE_BYTES_MAX, Values};
@@ -24,9 +25,9 @@ use crate::zone::DayClock;
 ///
 /// # Errors
 /// [`Error::Refused`] for a batch that is not well-formed, [`Error::Full`], [`Error::Corrupt`].
-pub(crate) fn prepare(view: &mut View, batch: &Upserts) -> Result<(Changes, Outcome)> {
+pub(crate) fn prepare(view: &mut View, batch: &Upserts, clock: &Clock) -> Result<(Changes, Outcome)> {
     check_shape(view, batch)?;
-    let dated = Dated::new(view, batch);
+    let dated = Dated::new(view, batch, clock);
     let (Resolved { one_ids, created, identities, next_one_id }, outcome) = resolve(view, batch, dated.expired)?;
     let mut changes = Changes { next_one_id, created, identities, ..Changes::default() };
     for column in &batch.tags {
@@ -58,15 +59,15 @@ pub(crate) struct Dated {
 }
 
 impl Dated {
-    pub(crate) fn new(view: &View, batch: &Upserts) -> Dated {
+    pub(crate) fn new(view: &View, batch: &Upserts, clock: &Clock) -> Dated {
         let mut dated = Dated { days: Vec::with_capacity(batch.events.len()), expired: Vec::new() };
         if batch.events.is_empty() {
             return dated;
         }
-        let mut clock = DayClock::new(&view.schema.time_zone);
-        let today = clock.day_of(jiff::Timestamp::now().as_second());
+        let mut zone = DayClock::new(&view.schema.time_zone);
+        let today = zone.day_of(clock.now().as_second());
         for column in &batch.events {
-            let days: Vec<i32> = column.at.iter().map(|at| clock.day_of(*at)).collect();
+            let days: Vec<i32> = column.at.iter().map(|at| zone.day_of(*at)).collect();
             let event = &view.schema.events[column.event.0 as usize];
             if let Some(first) = event.first_kept(today) {
                 let old = column.rows.iter().zip(&days).filter(|(_, day)| **day < first);

@@ -261,7 +261,8 @@ impl Store {
         let (groups, from_writer) = bounded(4);
         let (keeper, to_keeper) = unbounded();
         let closed_bytes = log_bytes.saturating_sub(log.segment_bytes());
-        let mut writer = Writer { shared: self.shared.clone(), view, log, closed_bytes, groups };
+        let clock = options.clock.clone();
+        let mut writer = Writer { shared: self.shared.clone(), clock, view, log, closed_bytes, groups };
         let mut keeper_state = Keeper::new(self.shared.clone(), (manifest, packs), commands.clone(), options.clone());
         let shared = self.shared.clone();
         self.threads.push(spawn("headcount-writer", move || {
@@ -443,6 +444,7 @@ impl Shared {
 
 struct Writer {
     shared: Arc<Shared>,
+    clock: Clock,
     /// Ahead of the published view by what is not durable yet.
     view: View,
     log: Log,
@@ -556,7 +558,7 @@ impl Writer {
     fn decide(&mut self, request: Request) -> Result<(Option<Record>, Outcome)> {
         match request {
             Request::Upserts(batch) => {
-                let (changes, outcome) = prepare(&mut self.view, &batch)?;
+                let (changes, outcome) = prepare(&mut self.view, &batch, &self.clock)?;
                 let record = (!changes.is_empty()).then_some(Record::Changes(changes));
                 Ok((record, outcome))
             }
@@ -575,7 +577,7 @@ impl Writer {
                 Ok((is_news.then_some(Record::Audience { name, definition }), Outcome::default()))
             }
             Request::Expire => {
-                let next = kept_today(&self.view.schema);
+                let next = kept_today(&self.view.schema, &self.clock);
                 let record = (next != *self.view.schema).then(|| Record::Schema(schema_to(&next)));
                 Ok((record, Outcome::default()))
             }
@@ -646,10 +648,10 @@ fn fail(replies: Vec<(Reply, Outcome)>, reason: &str) {
 }
 
 /// The schema with today's first day of each event that is not kept for ever.
-pub(crate) fn kept_today(schema: &Schema) -> Schema {
+pub(crate) fn kept_today(schema: &Schema, clock: &Clock) -> Schema {
     let mut next = schema.clone();
     if next.events.iter().any(|event| event.retain_days.is_some()) {
-        let today = DayClock::new(&schema.time_zone).day_of(jiff::Timestamp::now().as_second());
+        let today = DayClock::new(&schema.time_zone).day_of(clock.now().as_second());
         next.events.iter_mut().for_each(|event| event.kept_from = event.first_kept(today));
     }
     next
