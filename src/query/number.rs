@@ -86,6 +86,27 @@ impl ExactRange {
     }
 }
 
+/// Bounds of means in 64 bits: `den * sum - num * count >= least`, and the other way about, as `[den, num, least]`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct MeanBounds {
+    pub(crate) low: [i64; 3],
+    pub(crate) high: [i64; 3],
+}
+
+impl ExactRange {
+    /// The range as bounds of means, if sums of at most `sum` and counts of at most `count` stay within 62 bits by them.
+    pub(crate) fn mean_bounds(&self, sum: u128, count: u64) -> Option<MeanBounds> {
+        let bound = |bound: Option<(Fraction, bool)>| {
+            let Some((bound, included)) = bound else { return Some([0, 0, 0]) };
+            let largest = (bound.den.unsigned_abs().checked_mul(sum)?)
+                .max(bound.num.unsigned_abs().checked_mul(u128::from(count))?);
+            let parts = (i64::try_from(bound.den).ok()?, i64::try_from(bound.num).ok()?);
+            (largest < 1 << 62).then_some([parts.0, parts.1, i64::from(!included)])
+        };
+        Some(MeanBounds { low: bound(self.low)?, high: bound(self.high)? })
+    }
+}
+
 /// Ten to the power of a scale.
 pub(crate) fn power_of_ten(scale: u8) -> i128 {
     10i128.pow(scale.into())
@@ -276,6 +297,30 @@ mod tests {
         check(CompareOp::Equal, [false, true, false]);
         check(CompareOp::GreaterOrEqual, [false, true, true]);
         check(CompareOp::Greater, [false, false, true]);
+    }
+
+    #[test]
+    fn bounds_of_means_say_what_the_range_says() {
+        for (literal, scale) in [("-0.5", 1), ("100", 2), ("33.333", 0)] {
+            let literal = Fraction::of_decimal(Decimal::parse(literal).unwrap());
+            for op in [
+                CompareOp::Less,
+                CompareOp::LessOrEqual,
+                CompareOp::Equal,
+                CompareOp::GreaterOrEqual,
+                CompareOp::Greater,
+            ] {
+                let range = literal.exact_range(op, scale);
+                let MeanBounds { low, high } = range.mean_bounds(1 << 40, 1 << 20).unwrap();
+                for (sum, count) in [(-11, 2), (-10, 2), (-9, 2), (-5, 1), (99, 3), (100, 3), (10_000, 1), (30_001, 3)]
+                {
+                    let above = low[0] * sum - low[1] * count >= low[2];
+                    let below = high[1] * count - high[0] * sum >= high[2];
+                    assert_eq!(above && below, range.contains(sum.into(), count.into()), "{sum}/{count} {op:?}");
+                }
+                assert_eq!(range.mean_bounds(1 << 63, 1), None);
+            }
+        }
     }
 
     #[test]

@@ -8,18 +8,14 @@ use storage::column::{Codes, NUMBER_MAX, Page};
 use storage::container::{Bits, ContainerRef};
 use storage::ids::{CHUNK_PROFILES, CHUNK_WORDS, PAGE_PROFILES, PAGE_WORDS, STRIPE_CHUNKS};
 
-use super::rows::{Gathered, RowsRun, UNKNOWN, for_each_row, low_of};
+use super::rows::{Gathered, Places, RowsRun, UNKNOWN, for_each_owner, for_each_row, for_each_row_back};
 use super::sets::{ChunkSet, Scratch};
-use crate::query::gather::{PageMembers, for_each_code};
 use crate::query::kernels;
-use crate::query::number::{ExactRange, Range};
+use crate::query::number::{ExactRange, MeanBounds, Range};
 use crate::query::plan::{Amount, Behaviour, ColumnTest, InOrder, RowColumn};
 
 /// Sets of at most so many are kept as ids.
 const IDS_MAX: u32 = 2048;
-
-/// The amount of a profile of which no row has been seen yet.
-const UNSET: i64 = i64::MIN + 1;
 
 /// What an amount is held against.
 enum Verdict<'a> {
@@ -67,17 +63,21 @@ impl BehaviourLeaf<'_> {
         among_live(set, self.live[chunk], scratch)
     }
 
-    /// Who can have enough different values, having as many at all; `None` where that leaves nobody out.
+    /// Who can have enough different values, having as many that follow another one; `None` where that leaves nobody out.
     fn with_enough_values(&self, chunk: usize, scratch: &mut Scratch) -> Option<ChunkSet> {
         let Amount::Distinct(column, ColumnTest::Range(range)) = &self.behaviour.amount else { return None };
         if !(2..=255).contains(&range.low) || self.behaviour.negated {
             return None;
         }
-        let mut counters = scratch.counters();
+        let (mut counters, mut places) = (scratch.counters(), Places::default());
+        // Of equal values that follow each other one counts: each different value is counted where it is met first.
+        let mut before = (0, UNKNOWN);
         self.rows.for_each_page_of(chunk, *column, |owners, values, rows| {
-            for_each_row(owners, values, rows, |low, value| {
+            for_each_row(owners, values, rows, &mut places, |low, value| {
+                let is_other = (value != UNKNOWN) & ((low, value) != before);
+                before = (low, value);
                 let counter = &mut counters[usize::from(low)];
-                *counter = counter.saturating_add(u8::from(value != UNKNOWN));
+                *counter = counter.saturating_add(u8::from(is_other));
             });
         });
         let mut bits = scratch.bits();
@@ -88,7 +88,7 @@ impl BehaviourLeaf<'_> {
 
     /// An amount for each profile of the chunk; `None` where that does not do.
     fn by_amounts(&self, chunk: usize, scratch: &mut Scratch) -> Option<ChunkSet> {
-        let rows = &self.rows;
+        let (rows, mut places) = (&self.rows, Places::default());
         let (test, amounts) = match &self.behaviour.amount {
             Amount::Sum(column, ranges) => {
                 let [range] = ranges[..] else { return None };
@@ -96,7 +96,7 @@ impl BehaviourLeaf<'_> {
                 let mut sums = Sums::default();
                 rows.for_each_page_of(chunk, *column, |owners, values, of_page| {
                     if sums.fit(values) {
-                        for_each_row(owners, values, of_page, |low, value| {
+                        for_each_row(owners, values, of_page, &mut places, |low, value| {
                             let known = if value == UNKNOWN { 0 } else { value };
                             let amount = &mut amounts[usize::from(low)];
                             *amount = amount.wrapping_add(known);
@@ -115,7 +115,7 @@ impl BehaviourLeaf<'_> {
             Amount::Least(column, test) => {
                 let mut amounts = scratch.amounts(i64::MAX);
                 rows.for_each_page_of(chunk, *column, |owners, values, of_page| {
-                    for_each_row(owners, values, of_page, |low, value| {
+                    for_each_row(owners, values, of_page, &mut places, |low, value| {
                         let amount = &mut amounts[usize::from(low)];
                         *amount = if value == UNKNOWN { *amount } else { value.min(*amount) };
                     });
@@ -125,35 +125,68 @@ impl BehaviourLeaf<'_> {
             Amount::Most(column, test) => {
                 let mut amounts = scratch.amounts(UNKNOWN);
                 rows.for_each_page_of(chunk, *column, |owners, values, of_page| {
-                    for_each_row(owners, values, of_page, |low, value| {
+                    for_each_row(owners, values, of_page, &mut places, |low, value| {
                         let amount = &mut amounts[usize::from(low)];
                         *amount = value.max(*amount);
                     });
                 });
                 (Verdict::Value(test), amounts)
             }
-            Amount::Last(column, test) if rows.is_in_order(chunk) => {
+            Amount::Last(column, test) => {
                 let mut amounts = scratch.amounts(UNKNOWN);
                 rows.for_each_page_of(chunk, *column, |owners, values, of_page| {
-                    for_each_row(owners, values, of_page, |low, value| amounts[usize::from(low)] = value);
+                    for_each_row(owners, values, of_page, &mut places, |low, value| amounts[usize::from(low)] = value);
                 });
+                self.put_in_order(chunk, *column, <[i64]>::last, &mut amounts, scratch);
                 (Verdict::Value(test), amounts)
             }
-            Amount::First(column, test) if rows.is_in_order(chunk) => {
-                let mut amounts = scratch.amounts(UNSET);
-                rows.for_each_page_of(chunk, *column, |owners, values, of_page| {
-                    for_each_row(owners, values, of_page, |low, value| {
-                        let amount = &mut amounts[usize::from(low)];
-                        *amount = if *amount == UNSET { value } else { *amount };
-                    });
+            Amount::First(column, test) => {
+                let mut amounts = scratch.amounts(UNKNOWN);
+                rows.for_each_page_of_back(chunk, *column, |owners, values, of_page| {
+                    let put = |low, value| amounts[usize::from(low)] = value;
+                    for_each_row_back(owners, values, of_page, &mut places, put);
                 });
+                self.put_in_order(chunk, *column, <[i64]>::first, &mut amounts, scratch);
                 (Verdict::Value(test), amounts)
             }
-            _ => return None,
+            Amount::Count(_) | Amount::Distinct(..) => return None,
         };
         let set = self.judge(&test, &amounts, scratch);
         scratch.recycle_amounts(amounts);
         Some(set)
+    }
+
+    /// Amounts of those who have rows in several segments, from their rows in order.
+    fn put_in_order(
+        &self,
+        chunk: usize,
+        column: RowColumn,
+        which: fn(&[i64]) -> Option<&i64>,
+        amounts: &mut [i64],
+        scratch: &mut Scratch,
+    ) {
+        if self.rows.is_in_order(chunk) {
+            return;
+        }
+        let mut beside = scratch.bits();
+        if self.rows.mark_beside(chunk, &mut beside).is_some() {
+            let set = match kernels::count(&beside) {
+                0 => return scratch.recycle(ChunkSet::Bits(beside)),
+                count if count <= IDS_MAX => {
+                    let mut ids = scratch.ids();
+                    kernels::push_bits(&beside, count, &mut ids);
+                    scratch.recycle(ChunkSet::Bits(beside));
+                    ChunkSet::Ids(ids)
+                }
+                _ => ChunkSet::Bits(beside),
+            };
+            let mut rows = Gathered::default();
+            self.rows.gather(chunk, Some(&set), &[column], &mut rows);
+            rows.for_each_profile(|low, of_profile| {
+                amounts[usize::from(low)] = which(&rows.columns[0][of_profile]).copied().unwrap_or(UNKNOWN);
+            });
+            scratch.recycle(set);
+        }
     }
 
     /// A sum and a count for each profile of the chunk.
@@ -165,9 +198,10 @@ impl BehaviourLeaf<'_> {
         scratch: &mut Scratch,
     ) -> Option<ChunkSet> {
         let (mut amounts, mut counts, mut sums) = (scratch.amounts(0), scratch.amounts(0), Sums::default());
+        let mut places = Places::default();
         self.rows.for_each_page_of(chunk, column, |owners, values, of_page| {
             if sums.fit(values) {
-                for_each_row(owners, values, of_page, |low, value| {
+                for_each_row(owners, values, of_page, &mut places, |low, value| {
                     let (known, low) = (value != UNKNOWN, usize::from(low));
                     amounts[low] = amounts[low].wrapping_add(if known { value } else { 0 });
                     counts[low] = counts[low].wrapping_add(known.into());
@@ -176,10 +210,26 @@ impl BehaviourLeaf<'_> {
         });
         let set = (!sums.are_wide).then(|| {
             let mut bits = scratch.bits();
-            bits.fill(0);
-            for ((sum, count), slot) in amounts.iter().zip(&counts).zip(0..) {
-                let passes = *count > 0 && ranges.iter().any(|range| range.contains((*sum).into(), (*count).into()));
-                bits[slot / 64] |= u64::from(passes) << (slot % 64);
+            let bounds = match ranges {
+                [range] => range.mean_bounds(sums.most, u64::from(self.rows.row_count(chunk))),
+                _ => None,
+            };
+            match bounds {
+                Some(MeanBounds { low, high }) => {
+                    const PAGE: usize = PAGE_PROFILES as usize;
+                    let pages = amounts.chunks_exact(PAGE).zip(counts.chunks_exact(PAGE));
+                    for (words, (sums, counts)) in bits.as_chunks_mut::<PAGE_WORDS>().0.iter_mut().zip(pages) {
+                        kernels::means(sums, counts, low, high, words);
+                    }
+                }
+                None => {
+                    bits.fill(0);
+                    for ((sum, count), slot) in amounts.iter().zip(&counts).zip(0..) {
+                        let passes =
+                            *count > 0 && ranges.iter().any(|range| range.contains((*sum).into(), (*count).into()));
+                        bits[slot / 64] |= u64::from(passes) << (slot % 64);
+                    }
+                }
             }
             ChunkSet::Bits(bits)
         });
@@ -248,16 +298,15 @@ impl BehaviourLeaf<'_> {
 
     fn by_counters(&self, chunk: usize, range: Range, scratch: &mut Scratch) -> ChunkSet {
         let mut bits = scratch.bits();
-        bits.fill(0);
         let has_any = range.low <= 1 && range.high > 255 && !self.behaviour.negated;
         if has_any {
-            mark_owners(&self.rows, chunk, &mut bits);
+            mark_owners(&self.rows, chunk, &mut bits, scratch);
             return ChunkSet::Bits(bits);
         }
-        let mut counters = scratch.counters();
+        let (mut counters, mut places) = (scratch.counters(), Places::default());
         self.rows.for_each_page(chunk, |owners, rows| {
-            for_each_code(owners, PageMembers::Bits(rows), |code| {
-                let counter = &mut counters[usize::from(low_of(owners, code))];
+            for_each_owner(owners, rows, &mut places, |low| {
+                let counter = &mut counters[usize::from(low)];
                 *counter = counter.saturating_add(1);
             });
         });
@@ -372,8 +421,7 @@ impl InOrderLeaf<'_> {
         let mut one = scratch.bits();
         for (step, at) in self.steps.iter().zip(0..) {
             let bits = if at == 0 { &mut all } else { &mut one };
-            bits.fill(0);
-            mark_owners(step, chunk, bits);
+            mark_owners(step, chunk, bits, scratch);
             if at > 0 {
                 kernels::and_assign(&mut all, &one);
             }
@@ -449,21 +497,14 @@ fn one_after_the_other<'t>(
     false
 }
 
-/// Marks whoever has a row that passes.
-fn mark_owners(rows: &RowsRun<'_>, chunk: usize, bits: &mut Bits) {
+/// Marks whoever has a row that passes: a byte each, which is written without being read.
+fn mark_owners(rows: &RowsRun<'_>, chunk: usize, bits: &mut Bits, scratch: &mut Scratch) {
+    let (mut counters, mut places) = (scratch.counters(), Places::default());
     rows.for_each_page(chunk, |owners, rows| {
-        // Rows of one profile and of its neighbours follow each other: their word is written once.
-        let (mut at, mut word) = (0, 0u64);
-        for_each_code(owners, PageMembers::Bits(rows), |code| {
-            let low = usize::from(low_of(owners, code));
-            if low / 64 != at {
-                bits[at] |= word;
-                (at, word) = (low / 64, 0);
-            }
-            word |= 1 << (low % 64);
-        });
-        bits[at] |= word;
+        for_each_owner(owners, rows, &mut places, |low| counters[usize::from(low)] = 1);
     });
+    mark_counts(&counters, 1, 1, bits);
+    scratch.recycle_counters(counters);
 }
 
 /// Marks whose counter lies in a range; none of an empty one.

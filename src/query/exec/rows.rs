@@ -5,13 +5,14 @@ use std::ops::Range as Span;
 
 use storage::View;
 use storage::column::{Codes, ColumnView, Page};
-use storage::ids::{CHUNK_PAGES, CHUNK_PROFILES, PAGE_PROFILES, PAGE_WORDS};
+use storage::container::Bits;
+use storage::ids::{CHUNK_PAGES, CHUNK_PROFILES, CHUNK_WORDS, PAGE_PROFILES, PAGE_WORDS};
+
 use storage::segment::SegmentView;
 
 use super::first_of;
 use super::sets::ChunkSet;
 use crate::query::error::Result;
-use crate::query::gather::{PageMembers, for_each_code};
 use crate::query::kernels::{self, PageBits};
 use crate::query::number::Range;
 use crate::query::plan::{ColumnTest, EventRows, RowColumn, RowTest};
@@ -102,6 +103,36 @@ impl<'a> RowsRun<'a> {
         }
     }
 
+    /// As [`RowsRun::for_each_page_of`], the last page of each segment first.
+    pub(super) fn for_each_page_of_back(
+        &self,
+        chunk: usize,
+        column: RowColumn,
+        mut each: impl FnMut(&Page<'a>, &Page<'a>, &PageBits),
+    ) {
+        for segment in &self.segments {
+            let (owners, values) = (segment.view.owners(), column_of(&segment.view, column));
+            let pages = segment.pages_of_chunk(chunk).rev();
+            segment.for_each_of(pages, chunk, |page, bits| each(&owners.page(page), &values.page(page), bits));
+        }
+    }
+
+    /// Marks whoever has rows that pass in a segment other than the one with the most rows; `None` where nobody can.
+    pub(super) fn mark_beside(&self, chunk: usize, out: &mut Bits) -> Option<()> {
+        let of_chunk = |segment: &SegmentRun<'_>| segment.rows_of_chunk(chunk).len();
+        let most = (0..self.segments.len()).max_by_key(|at| of_chunk(&self.segments[*at]))?;
+        out.fill(0);
+        let mut places = Places::default();
+        for (segment, _) in self.segments.iter().zip(0..).filter(|(_, at)| *at != most) {
+            let owners = segment.view.owners();
+            segment.for_each_page(chunk, |page, bits| {
+                let mark = |low: u16| out[usize::from(low) / 64] |= 1 << (low % 64);
+                for_each_owner(&owners.page(page), bits, &mut places, mark);
+            });
+        }
+        Some(())
+    }
+
     /// Whether the rows of a chunk, in order of their profiles and times, lie in one segment.
     pub(super) fn is_in_order(&self, chunk: usize) -> bool {
         self.segments.iter().filter(|segment| !segment.rows_of_chunk(chunk).is_empty()).count() < 2
@@ -133,17 +164,28 @@ impl SegmentRun<'_> {
         self.view.rows_of_pages(chunk * CHUNK_PAGES, (chunk + 1) * CHUNK_PAGES)
     }
 
-    /// Calls `each` with the number of every page that has rows of the chunk that pass, and with those.
-    fn for_each_page(&self, chunk: usize, mut each: impl FnMut(usize, &PageBits)) {
+    fn pages_of_chunk(&self, chunk: usize) -> Span<usize> {
         let rows = self.rows_of_chunk(chunk);
-        if rows.is_empty() {
-            return;
+        match rows.is_empty() {
+            true => 0..0,
+            false => (rows.start / PAGE_PROFILES) as usize..(rows.end - 1) as usize / PAGE_PROFILES as usize + 1,
         }
+    }
+
+    /// Calls `each` with the number of every page that has rows of the chunk that pass, and with those.
+    fn for_each_page(&self, chunk: usize, each: impl FnMut(usize, &PageBits)) {
+        self.for_each_of(self.pages_of_chunk(chunk), chunk, each);
+    }
+
+    fn for_each_of(&self, pages: impl Iterator<Item = usize>, chunk: usize, mut each: impl FnMut(usize, &PageBits)) {
+        let rows = self.rows_of_chunk(chunk);
         let mut bits = ALL;
-        for page in (rows.start / PAGE_PROFILES) as usize..=((rows.end - 1) / PAGE_PROFILES) as usize {
+        for page in pages {
             self.test.mark(page, &mut bits);
             let first = page as u32 * PAGE_PROFILES;
-            keep_between(&mut bits, rows.start.saturating_sub(first), rows.end - first);
+            if rows.start > first || rows.end < first + PAGE_PROFILES {
+                keep_between(&mut bits, rows.start.saturating_sub(first), rows.end - first);
+            }
             if bits.iter().any(|word| *word != 0) {
                 each(page, &bits);
             }
@@ -161,25 +203,20 @@ impl SegmentRun<'_> {
         let owners = self.view.owners();
         let read: Vec<ColumnView<'_>> = columns.iter().map(|column| column_of(&self.view, *column)).collect();
         let members = among.map(Members::of);
-        let mut kept = ALL;
+        let mut places = Places::default();
         self.for_each_page(chunk, |page, bits| {
             let owner_page = owners.page(page);
-            let mut bits = bits;
+            let mut count = kernels::write_places(bits, &mut places.0);
             if let Some(members) = &members {
-                kept.fill(0);
-                let mut slots = crate::query::gather::slots_of(bits);
-                for_each_code(&owner_page, PageMembers::Bits(bits), |code| {
-                    let slot = slots.next().unwrap_or(0);
-                    kept[slot / 64] |= u64::from(members.contains(low_of(&owner_page, code))) << (slot % 64);
-                });
-                bits = &kept;
+                count = keep_members(&owner_page, members, &mut places.0, count);
             }
-            for_each_code(&owner_page, PageMembers::Bits(bits), |code| out.lows.push(low_of(&owner_page, code)));
+            let places = &places.0[..count];
+            push_lows(&owner_page, places, &mut out.lows);
             for (column, values) in read.iter().zip(&mut out.columns) {
-                push_values(&column.page(page), bits, values);
+                push_values(&column.page(page), places, values);
             }
             if with_at {
-                push_values(&self.view.at().page(page), bits, &mut out.at);
+                push_values(&self.view.at().page(page), places, &mut out.at);
             }
         });
     }
@@ -204,8 +241,8 @@ impl SegmentRun<'_> {
 
 /// Who counts, looked up row by row.
 enum Members<'a> {
-    Bits(&'a storage::container::Bits),
-    Ids(Box<storage::container::Bits>),
+    Bits(&'a Bits),
+    Ids(Box<Bits>),
 }
 
 impl<'a> Members<'a> {
@@ -213,19 +250,18 @@ impl<'a> Members<'a> {
         match set {
             ChunkSet::Bits(bits) => Members::Bits(bits),
             ChunkSet::Ids(_) => {
-                let mut bits = Box::new([0; storage::ids::CHUNK_WORDS]);
+                let mut bits = Box::new([0; CHUNK_WORDS]);
                 kernels::fill(set.as_container(), &mut bits);
                 Members::Ids(bits)
             }
         }
     }
 
-    fn contains(&self, low: u16) -> bool {
-        let bits: &storage::container::Bits = match self {
+    fn bits(&self) -> &Bits {
+        match self {
             Members::Bits(bits) => bits,
             Members::Ids(bits) => bits,
-        };
-        bits[usize::from(low) / 64] >> (low % 64) & 1 == 1
+        }
     }
 }
 
@@ -258,55 +294,148 @@ impl Gathered {
     }
 }
 
-/// Place in its chunk of the owner that a code of a page of owners stands for.
-#[inline(always)]
-pub(super) fn low_of(page: &Page<'_>, code: u64) -> u16 {
-    const _: () = assert!(CHUNK_PROFILES == 1 << 16);
-    (page.base as u64).wrapping_add(code).wrapping_sub(1) as u16
+// A place in a chunk is the low half of a place in the stripe.
+const _: () = assert!(CHUNK_PROFILES == 1 << 16);
+
+/// Where the places of the rows that pass are written, page by page.
+pub(super) struct Places(kernels::PagePlaces);
+
+impl Default for Places {
+    fn default() -> Places {
+        Places([0; PAGE_PROFILES as usize + 32])
+    }
 }
 
 /// Calls `each` with the owner (as a place in the chunk) and the value, or [`UNKNOWN`], of some rows of a page. The widths
 /// of the codes are looked at once.
 #[inline(always)]
-pub(super) fn for_each_row(owners: &Page<'_>, values: &Page<'_>, rows: &PageBits, each: impl FnMut(u16, i64)) {
-    let base = (owners.base as u64).wrapping_sub(1);
+pub(super) fn for_each_row(
+    owners: &Page<'_>,
+    values: &Page<'_>,
+    rows: &PageBits,
+    places: &mut Places,
+    each: impl FnMut(u16, i64),
+) {
+    by_widths::<false>(owners, values, rows, places, each);
+}
+
+/// As [`for_each_row`], the last row first.
+#[inline(always)]
+pub(super) fn for_each_row_back(
+    owners: &Page<'_>,
+    values: &Page<'_>,
+    rows: &PageBits,
+    places: &mut Places,
+    each: impl FnMut(u16, i64),
+) {
+    by_widths::<true>(owners, values, rows, places, each);
+}
+
+#[inline(always)]
+fn by_widths<const BACK: bool>(
+    owners: &Page<'_>,
+    values: &Page<'_>,
+    rows: &PageBits,
+    places: &mut Places,
+    each: impl FnMut(u16, i64),
+) {
+    let base = (owners.base as u64).wrapping_sub(1) as u16;
     match owners.codes {
-        Codes::U16(codes) => by_width(values, rows, |slot| base.wrapping_add(codes[slot].into()) as u16, each),
-        _ => by_width(values, rows, |slot| base.wrapping_add(owners.code(slot)) as u16, each),
+        Codes::U16(codes) => {
+            by_width::<BACK>(values, rows, places, |slot| base.wrapping_add(codes[slot]), each);
+        }
+        _ => by_width::<BACK>(values, rows, places, |slot| base.wrapping_add(owners.code(slot) as u16), each),
     }
 }
 
 #[inline(always)]
-fn by_width(values: &Page<'_>, rows: &PageBits, low: impl Fn(usize) -> u16, mut each: impl FnMut(u16, i64)) {
+fn by_width<const BACK: bool>(
+    values: &Page<'_>,
+    rows: &PageBits,
+    places: &mut Places,
+    low: impl Fn(usize) -> u16,
+    mut each: impl FnMut(u16, i64),
+) {
     let base = values.base.wrapping_sub(1);
     let value = |code: u64| if code == 0 { UNKNOWN } else { base.wrapping_add(code as i64) };
     match values.codes {
-        Codes::Constant(code) => for_each_slot(rows, |slot| each(low(slot), value(code))),
-        Codes::U8(codes) => for_each_slot(rows, |slot| each(low(slot), value(codes[slot].into()))),
-        Codes::U16(codes) => for_each_slot(rows, |slot| each(low(slot), value(codes[slot].into()))),
-        Codes::U32(codes) => for_each_slot(rows, |slot| each(low(slot), value(codes[slot].into()))),
-        Codes::U64(codes) => for_each_slot(rows, |slot| each(low(slot), value(codes[slot]))),
+        Codes::Constant(code) => for_each_slot::<BACK>(rows, places, |slot| each(low(slot), value(code))),
+        Codes::U8(codes) => for_each_slot::<BACK>(rows, places, |slot| each(low(slot), value(codes[slot].into()))),
+        Codes::U16(codes) => for_each_slot::<BACK>(rows, places, |slot| each(low(slot), value(codes[slot].into()))),
+        Codes::U32(codes) => for_each_slot::<BACK>(rows, places, |slot| each(low(slot), value(codes[slot].into()))),
+        Codes::U64(codes) => for_each_slot::<BACK>(rows, places, |slot| each(low(slot), value(codes[slot]))),
     }
 }
 
-/// Places set in the bits of a page; a full word needs no search.
+/// Calls `each` with the owner of every one of some rows of a page.
 #[inline(always)]
-fn for_each_slot(rows: &PageBits, mut each: impl FnMut(usize)) {
-    for (word, first) in rows.iter().zip((0..).step_by(64)) {
-        if *word == u64::MAX {
-            (first..first + 64).for_each(&mut each);
-            continue;
-        }
-        let mut left = *word;
-        while left != 0 {
-            each(first + left.trailing_zeros() as usize);
-            left &= left - 1;
-        }
+pub(super) fn for_each_owner(owners: &Page<'_>, rows: &PageBits, places: &mut Places, mut each: impl FnMut(u16)) {
+    let base = (owners.base as u64).wrapping_sub(1) as u16;
+    match owners.codes {
+        Codes::U16(codes) => for_each_slot::<false>(rows, places, |slot| each(base.wrapping_add(codes[slot]))),
+        _ => for_each_slot::<false>(rows, places, |slot| each(base.wrapping_add(owners.code(slot) as u16))),
     }
 }
 
-fn push_values(page: &Page<'_>, bits: &PageBits, values: &mut Vec<i64>) {
-    for_each_code(page, PageMembers::Bits(bits), |code| values.push(page.value_of(code).unwrap_or(UNKNOWN)));
+/// Places set in the bits of a page. They are written down first: a loop over a list of them is not mispredicted.
+#[inline(always)]
+fn for_each_slot<const BACK: bool>(rows: &PageBits, places: &mut Places, mut each: impl FnMut(usize)) {
+    const LAST: usize = PAGE_PROFILES as usize - 1;
+    if rows.iter().all(|word| *word == u64::MAX) {
+        match BACK {
+            true => (0..=LAST).rev().for_each(each),
+            false => (0..=LAST).for_each(each),
+        }
+        return;
+    }
+    let count = kernels::write_places(rows, &mut places.0);
+    // The mask tells the compiler what the page promises.
+    match BACK {
+        true => places.0[..count].iter().rev().for_each(|slot| each(usize::from(*slot) & LAST)),
+        false => places.0[..count].iter().for_each(|slot| each(usize::from(*slot) & LAST)),
+    }
+}
+
+/// Keeps the places of members' rows, and gives their number.
+fn keep_members(owners: &Page<'_>, members: &Members<'_>, places: &mut kernels::PagePlaces, count: usize) -> usize {
+    let base = (owners.base as u64).wrapping_sub(1) as u16;
+    let bits = members.bits();
+    match owners.codes {
+        Codes::U16(codes) => keep_places(bits, places, count, |slot| base.wrapping_add(codes[slot])),
+        _ => keep_places(bits, places, count, |slot| base.wrapping_add(owners.code(slot) as u16)),
+    }
+}
+
+#[inline(always)]
+fn keep_places(bits: &Bits, places: &mut kernels::PagePlaces, count: usize, low: impl Fn(usize) -> u16) -> usize {
+    let mut kept = 0;
+    for at in 0..count {
+        let (slot, owner) = (places[at], low(usize::from(places[at])));
+        places[kept] = slot;
+        kept = usize::wrapping_add(kept, (bits[usize::from(owner) / 64] >> (owner % 64) & 1) as usize);
+    }
+    kept
+}
+
+fn push_lows(owners: &Page<'_>, places: &[u16], lows: &mut Vec<u16>) {
+    let base = (owners.base as u64).wrapping_sub(1) as u16;
+    match owners.codes {
+        Codes::U16(codes) => lows.extend(places.iter().map(|slot| base.wrapping_add(codes[usize::from(*slot)]))),
+        _ => lows.extend(places.iter().map(|slot| base.wrapping_add(owners.code(usize::from(*slot)) as u16))),
+    }
+}
+
+fn push_values(page: &Page<'_>, places: &[u16], values: &mut Vec<i64>) {
+    let base = page.base.wrapping_sub(1);
+    let value = |code: u64| if code == 0 { UNKNOWN } else { base.wrapping_add(code as i64) };
+    let slots = places.iter().map(|slot| usize::from(*slot));
+    match page.codes {
+        Codes::Constant(code) => values.extend(slots.map(|_| value(code))),
+        Codes::U8(codes) => values.extend(slots.map(|slot| value(codes[slot].into()))),
+        Codes::U16(codes) => values.extend(slots.map(|slot| value(codes[slot].into()))),
+        Codes::U32(codes) => values.extend(slots.map(|slot| value(codes[slot].into()))),
+        Codes::U64(codes) => values.extend(slots.map(|slot| value(codes[slot]))),
+    }
 }
 
 fn column_of<'a>(view: &SegmentView<'a>, column: RowColumn) -> ColumnView<'a> {

@@ -100,6 +100,22 @@ at_levels! {
         mark(values, |value| value.wrapping_sub(low) as u64 <= span, out);
     }
 
+    /// Marks the means with `low[0] * sum - low[1] * count >= low[2]` and `high[1] * count - high[0] * sum >= high[2]`, of
+    /// one value or more; nothing may overflow.
+    pub fn means(sums: &[i64], counts: &[i64], low: [i64; 3], high: [i64; 3], out: &mut PageBits) {
+        const _: () = assert!(PAGE == PAGE_WORDS * 64);
+        let lanes = sums.as_chunks::<64>().0.iter().zip(counts.as_chunks::<64>().0);
+        for (word, (sums, counts)) in out.iter_mut().zip(lanes) {
+            let mut flags = [0u8; 64];
+            for ((flag, sum), count) in flags.iter_mut().zip(sums).zip(counts) {
+                let above = low[0].wrapping_mul(*sum).wrapping_sub(low[1].wrapping_mul(*count)) >= low[2];
+                let below = high[1].wrapping_mul(*count).wrapping_sub(high[0].wrapping_mul(*sum)) >= high[2];
+                *flag = u8::from(above & below & (*count > 0));
+            }
+            *word = word_of(&flags);
+        }
+    }
+
     /// The hashes behind `bucket()`, of consecutive OneIDs: two rounds of MurmurHash3's 32-bit finalizer.
     pub fn bucket_hashes(seed: u64, first_one_id: u32, out: &mut [u32; PAGE]) {
         for (hash, one_id) in out.iter_mut().zip(0u32..) {
@@ -131,12 +147,40 @@ fn mark<T: Copy>(codes: &[T], mut test: impl FnMut(T) -> bool, out: &mut PageBit
     for (word, codes) in out.iter_mut().zip(codes.as_chunks::<64>().0) {
         let mut flags = [0u8; 64];
         flags.iter_mut().zip(codes).for_each(|(flag, code)| *flag = u8::from(test(*code)));
-        let mut bits = 0;
-        for (at, eight) in flags.as_chunks::<8>().0.iter().enumerate() {
-            bits |= (u64::from_le_bytes(*eight).wrapping_mul(0x0102_0408_1020_4080) >> 56) << (at * 8);
-        }
-        *word = bits;
+        *word = word_of(&flags);
     }
+}
+
+/// The bits of 64 bytes of 0 or 1.
+#[inline(always)]
+fn word_of(flags: &[u8; 64]) -> u64 {
+    let mut bits = 0;
+    for (at, eight) in flags.as_chunks::<8>().0.iter().enumerate() {
+        bits |= (u64::from_le_bytes(*eight).wrapping_mul(0x0102_0408_1020_4080) >> 56) << (at * 8);
+    }
+    bits
+}
+
+/// A page's places, and as many more as a vector that is written whole may take.
+pub type PagePlaces = [u16; PAGE + 32];
+
+/// Writes every place set, ascending, and gives their number.
+pub fn write_places(bits: &PageBits, out: &mut PagePlaces) -> usize {
+    #[cfg(target_arch = "x86_64")]
+    if level() == Level::Avx512 {
+        // SAFETY: the level is never above what the processor reports to have.
+        return unsafe { x86::write_bits(bits, out) };
+    }
+    let mut count = 0;
+    for (word, first) in bits.iter().zip((0u16..).step_by(64)) {
+        let mut left = *word;
+        while left != 0 {
+            out[count] = first | left.trailing_zeros() as u16;
+            count += 1;
+            left &= left - 1;
+        }
+    }
+    count
 }
 
 /// A set of values that lie close together: a bit for each, from the first on; and a byte for each where that is small.
@@ -385,6 +429,40 @@ mod tests {
                         assert_eq!((Some(&sums.least), Some(&sums.most)), (codes.iter().min(), codes.iter().max()), "{level:?}");
                     }
                 });
+            });
+        }
+    }
+
+    #[test]
+    fn places_are_those_of_the_bits_set() {
+        for (word, step) in [(0, 0), (u64::MAX, 0), (1, 1), (0x8000_0001_0000_0100, 7), (u64::MAX - 1, 3)] {
+            let mut bits: PageBits = [0; PAGE_WORDS];
+            bits.iter_mut().zip(0u32..).for_each(|(out, at)| *out = u64::rotate_left(word, at * step));
+            let wanted: Vec<u16> =
+                (0..PAGE as u16).filter(|p| bits[usize::from(p / 64)] >> (p % 64) & 1 == 1).collect();
+            at_each_level(|level| {
+                let mut places = [7; PAGE + 32];
+                let count = write_places(&bits, &mut places);
+                assert_eq!(places[..count], wanted, "{level:?}");
+            });
+        }
+    }
+
+    #[test]
+    fn means_lie_between_their_bounds() {
+        let sums: Vec<i64> = (0..PAGE as i64).map(|n| n * 37 % 1001 - 500).collect();
+        let counts: Vec<i64> = (0..PAGE as i64).map(|n| n % 7).collect();
+        // Over 5/2, and at most 100; without a bound every mean passes.
+        for (low, high) in [([2, 5, 1], [1, 100, 0]), ([0, 0, 0], [1, 100, 0]), ([2, 5, 1], [0, 0, 0])] {
+            at_each_level(|level| {
+                let mut out = [1; PAGE_WORDS];
+                means(&sums, &counts, low, high, &mut out);
+                for (slot, (sum, count)) in sums.iter().zip(&counts).enumerate() {
+                    let above = low[0] == 0 || 2 * sum > 5 * count;
+                    let below = high[0] == 0 || *sum <= 100 * count;
+                    let wanted = *count > 0 && above && below;
+                    assert_eq!(out[slot / 64] >> (slot % 64) & 1 == 1, wanted, "{level:?} {sum}/{count}");
+                }
             });
         }
     }

@@ -19,7 +19,8 @@ mod words;
 mod x86;
 
 pub use codes::{
-    CodeSet, PageBits, Sums, bucket_hash, bucket_hashes, code_set, lookup, range, range_i64, range_u32, sums,
+    CodeSet, PageBits, PagePlaces, Sums, bucket_hash, bucket_hashes, code_set, lookup, means, range, range_i64,
+    range_u32, sums, write_places,
 };
 pub use ids::{and_not_ids, count_in_bits, count_in_ids, for_each_bit, push_bits, retain_in_container};
 pub use level::{Level, level};

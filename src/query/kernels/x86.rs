@@ -4,8 +4,6 @@
 
 use std::arch::x86_64::*;
 
-use storage::container::Bits;
-
 use super::codes::{PageBits, Sums};
 use super::ids;
 
@@ -142,7 +140,7 @@ pub(super) fn intersect(a: &[u16], b: &[u16], out: &mut [u16]) -> usize {
 
 /// Writes every id set and gives their number; `out` is longer than that by 32.
 #[target_feature(enable = "avx512f,avx512bw,avx512vbmi2,popcnt")]
-pub(super) fn write_bits(bits: &Bits, out: &mut [u16]) -> usize {
+pub(super) fn write_bits(bits: &[u64], out: &mut [u16]) -> usize {
     let mut lanes = [0u16; 32];
     lanes.iter_mut().zip(0..).for_each(|(lane, low)| *lane = low);
     let (mut low, step) = (load(&lanes), _mm512_set1_epi16(32));
