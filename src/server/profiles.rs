@@ -82,13 +82,18 @@ async fn take(call: Call, lines: Lines) -> Outcome<Reply> {
             };
             // Whoever comes first takes it: the reader of a body that is no batch at all, or the writer.
             let answering = Arc::new(Mutex::new(Some(answering)));
-            let (take, engine) = (answering.clone(), app.engine.clone());
+            // Whoever has the answer may stop the server: nothing here is to keep the engine open any longer.
+            let (take, engine) = (answering.clone(), Arc::downgrade(&app.engine));
+            drop(app);
             let done = move |outcome: engine::Result<UpsertAnswer>| {
                 let Some(answering) = take.lock().ok().and_then(|mut slot| slot.take()) else { return };
                 let is_long = outcome.as_ref().is_ok_and(|answer| answer.rejected.len() > REJECTED_SHORT);
                 let spell = move || answering.answer(spelt(outcome, coding, started));
                 // This is the thread that makes all writes durable: it must not spell long lists.
-                if is_long { engine.spawn(spell) } else { spell() }
+                match if is_long { engine.upgrade() } else { None } {
+                    Some(engine) => engine.spawn(spell),
+                    None => spell(),
+                }
             };
             let begun = match lines {
                 Lines::Events => space.event_lines(&bytes, options, done),

@@ -410,7 +410,9 @@ impl Drop for Store {
     fn drop(&mut self) {
         self.keeper = None;
         self.commands = None;
-        for thread in self.threads.drain(..).rev() {
+        // Whoever holds the store last may be a reply that the sync thread is just giving: it goes on to its end alone.
+        let own = std::thread::current().id();
+        for thread in self.threads.drain(..).rev().filter(|thread| thread.thread().id() != own) {
             // A panicked thread has stopped writing; there is nothing left to save here.
             let _ = thread.join();
         }
