@@ -93,7 +93,7 @@ pub enum TagChanges {
 pub struct EventColumn {
     /// Which event.
     pub event: EventId,
-    /// Row of the batch that each stands in, ascending; the row says whose it is, and has one event at most.
+    /// Row of the batch that each stands in, ascending; the row says whose it is.
     pub rows: Vec<u32>,
     /// When: seconds since 1970-01-01T00:00:00Z, within the years 1 to 9999.
     pub at: Vec<i64>,

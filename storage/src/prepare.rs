@@ -118,22 +118,14 @@ pub(crate) fn check_shape(view: &View, batch: &Upserts) -> Result<()> {
 
 fn check_events(view: &View, batch: &Upserts) -> Result<()> {
     let refuse = |reason: String| Err(Error::Refused { code: "bad_batch", reason });
-    for (at, column) in batch.events.iter().enumerate() {
+    for column in &batch.events {
         let Some(event) = view.schema.events.get(column.event.0 as usize) else {
             return refuse(format!("there is no event number {}", column.event.0));
         };
         let count = column.rows.len();
-        let in_order = column.rows.is_sorted_by(|a, b| a < b) && column.rows.last().is_none_or(|row| *row < batch.rows);
+        let in_order = column.rows.is_sorted() && column.rows.last().is_none_or(|row| *row < batch.rows);
         let keys_fit = column.keys.is_empty() || column.keys.len() == count;
-        // A key goes with its row: a row has at most one event.
-        let is_shared =
-            batch.events[..at].iter().any(|other| column.rows.iter().any(|row| other.rows.binary_search(row).is_ok()));
-        if !in_order
-            || is_shared
-            || column.at.len() != count
-            || !keys_fit
-            || column.at.iter().any(|at| !MOMENTS.contains(at))
-        {
+        if !in_order || column.at.len() != count || !keys_fit || column.at.iter().any(|at| !MOMENTS.contains(at)) {
             return refuse(format!("events `{}` that do not fit the batch", event.name));
         }
         for (place, values) in column.properties.iter().enumerate() {
