@@ -13,7 +13,7 @@ use crate::error::Result;
 use crate::index::HashIndex;
 use crate::pack::Part;
 use crate::schema::{EventId, PropertyId};
-use crate::segment::{Segment, merge, merge_owned};
+use crate::segment::{Segment, fold, merge_owned};
 use crate::values::Values;
 
 /// The rows of one event in one stripe.
@@ -135,7 +135,7 @@ impl EventStripe {
     /// # Errors
     /// [`crate::Error::Corrupt`].
     pub(crate) fn encode(&self, keep: &dyn Fn(u32, i64) -> bool) -> Result<Option<Vec<u8>>> {
-        merge(&self.segments().collect::<Vec<_>>(), keep)
+        fold(&self.segments().collect::<Vec<_>>(), keep)
     }
 
     /// This stripe once a store snapshot has folded all that `taken` held into `folded`.

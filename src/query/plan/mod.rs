@@ -120,7 +120,7 @@ pub enum LeafKind {
 }
 
 /// Which values of a column.
-#[derive(Debug, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum ColumnTest {
     /// From one to another.
     Range(Range),
