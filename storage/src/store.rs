@@ -349,6 +349,11 @@ impl Store {
         self.shared.states.get(&self.shared.dir, wanted, self.today(), || self.view())
     }
 
+    /// Changes whenever an earlier state may be another than before.
+    pub fn state_changes(&self) -> u64 {
+        self.shared.states.changes()
+    }
+
     /// The current store snapshot and the kept ones, newest first.
     ///
     /// # Errors
