@@ -11,6 +11,7 @@ use queryparser::{Parsed, nearest};
 use serde::{Deserialize, Serialize};
 use storage::View;
 
+use super::audiences::Lookup;
 use super::behaviour::named_event;
 use super::{Result, Space};
 use crate::query::bind::{Warning, day_number, request_fault};
@@ -352,6 +353,21 @@ impl Space {
         elapsed_ms_max: u64,
         run: impl FnOnce(&Context<'_>) -> Result<T>,
     ) -> Result<T> {
+        // Definitions are those of the present, whatever state is asked.
+        let lookup = self.lookup(&self.store.view());
+        self.in_context_of(view, &lookup, None, question, elapsed_ms_max, run)
+    }
+
+    /// As above, by other definitions, and only of those who are asked about.
+    pub(super) fn in_context_of<T>(
+        &self,
+        view: &View,
+        lookup: &Lookup<'_>,
+        among: Option<&Node>,
+        question: &Question,
+        elapsed_ms_max: u64,
+        run: impl FnOnce(&Context<'_>) -> Result<T>,
+    ) -> Result<T> {
         let limits = &self.shared.limits;
         let elapsed_ms = question.timeout_ms.map_or(elapsed_ms_max, |ms| ms.min(elapsed_ms_max));
         let budget = Budget::new(elapsed_ms, question.cancelled.clone());
@@ -359,18 +375,9 @@ impl Space {
         // What is remembered is of the present: people can be erased from an earlier state, whose version stays.
         let earlier = query::Remembered::default();
         let remembered = if question.state.is_some() { &earlier } else { &self.remembered };
-        // Definitions are those of the present, whatever state is asked.
-        let lookup = self.lookup(&self.store.view());
-        run(&Context {
-            view,
-            as_of,
-            limits,
-            budget: &budget,
-            remembered,
-            threads: &self.shared.threads,
-            audiences: &lookup,
-            states: &self.store,
-        })
+        let threads = &self.shared.threads;
+        let states = &self.store;
+        run(&Context { view, as_of, limits, budget: &budget, remembered, threads, audiences: lookup, states, among })
     }
 
     pub(super) fn ask<T>(

@@ -9,18 +9,26 @@
 mod ask;
 mod audiences;
 mod behaviour;
+mod changes;
 mod compare;
 mod events;
 mod frames;
+mod frozen;
 mod states;
+mod trend;
 mod upserts;
+mod watch;
+mod watched;
 
 pub use ask::{
     Answer, CrosstabRequest, DistributionAnswer, DistributionRequest, MembersRequest, PlanAnswer, Question, Where,
 };
 pub use audiences::{AudienceList, AudienceRequest, AudienceShown, Version};
 pub use behaviour::{FunnelAnswer, SeriesAnswer, SeriesRequest};
+pub use changes::{Changes, Line, Lines, Since};
+pub use frozen::{FrozenAnswer, FrozenList, FrozenShown};
 pub use states::{FlowRequest, SizeRow, Sizes};
+pub use trend::{Trend, TrendBy, TrendRow};
 pub(crate) use upserts::Pairs;
 pub use upserts::{LineRejected, UpsertAnswer, UpsertLimits, UpsertOptions};
 
@@ -108,6 +116,7 @@ pub struct Space {
     store: Store,
     remembered: query::Remembered,
     audiences: audiences::Memory,
+    watching: watch::Watching,
     shared: Arc<Shared>,
 }
 
@@ -183,6 +192,7 @@ impl Engine {
             store,
             remembered: query::Remembered::default(),
             audiences: audiences::Memory::default(),
+            watching: watch::Watching::default(),
             shared: self.shared.clone(),
         });
         spaces.insert(name.into(), space.clone());
@@ -202,6 +212,13 @@ impl Engine {
     /// Bounds on each batch of upserts.
     pub fn upsert_limits(&self) -> &UpsertLimits {
         &self.shared.upserts
+    }
+}
+
+impl Drop for Engine {
+    /// Spaces that are watched are held by their watchers, which end with the engine.
+    fn drop(&mut self) {
+        self.spaces().iter().for_each(|space| space.stop_watching());
     }
 }
 

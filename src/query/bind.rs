@@ -21,6 +21,8 @@ use storage::portable::read_portable;
 use storage::{IdTypeId, TagId, TagType, ValueId, View};
 use xxhash_rust::xxh3::xxh3_64;
 
+pub use literals::day_from;
+
 use super::context::Context;
 use super::error::Result;
 use super::like::Pattern;
@@ -173,9 +175,7 @@ impl<'a> Binder<'a> {
             }
             PredicateKind::Among(inner) => self.predicate(inner),
             PredicateKind::InAudience(name) => self.in_audience(name),
-            PredicateKind::InSnapshot { audience: name, .. } => {
-                Err(self.fault("unknown_audience", name.span, format!("there is no audience `{}`", name.text), None))
-            }
+            PredicateKind::InSnapshot { audience, on } => self.in_snapshot(audience, on),
             PredicateKind::Was { state, predicate } => self.was(state, predicate),
             PredicateKind::InBitmap(literal) => self.in_bitmap(literal),
         }
@@ -475,7 +475,7 @@ impl<'a> Binder<'a> {
         let view = self.view();
         let stripes = self.ctx.map_stripes(|stripe| {
             let keys = view.id_type(id_type).stripe(stripe).keys()?;
-            let known = Node::known(view, FieldId::IdType(id_type))?;
+            let known = self.ctx.only(Node::known(view, FieldId::IdType(id_type))?);
             let mut ids = totals::collect_stripe(self.ctx, &known, stripe)?;
             ids.retain(|id| keys.keys(storage::ids::in_stripe(*id)).to_texts().iter().any(|key| pattern.matches(key)));
             Ok(ids)

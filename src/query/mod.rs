@@ -16,6 +16,7 @@ pub mod threads;
 
 pub mod audiences;
 pub mod bind;
+pub mod frozen;
 mod like;
 mod number;
 pub mod plan;

@@ -15,7 +15,7 @@ use super::dispatch::dispatch;
 use super::metrics::RouteMetrics;
 use super::reply::Reply;
 use super::tokens::Role;
-use super::{about, audiences, bitmaps, members, profiles, questions, snapshots, spaces, states};
+use super::{about, audiences, bitmaps, changes, frozen, members, profiles, questions, snapshots, spaces, states};
 
 /// Who may ask.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,6 +89,11 @@ pub(super) fn routes() -> Vec<Route> {
         route(PUT, "/v1/spaces/{space}/audiences/{name}", Space(Write), audiences::put),
         route(GET, "/v1/spaces/{space}/audiences/{name}", Space(Read), audiences::show),
         route(DELETE, "/v1/spaces/{space}/audiences/{name}", Space(Write), audiences::delete),
+        route(POST, "/v1/spaces/{space}/audiences/{name}/freeze", Space(Write), frozen::freeze),
+        route(GET, "/v1/spaces/{space}/audiences/{name}/snapshots", Space(Read), frozen::list),
+        route(DELETE, "/v1/spaces/{space}/audiences/{name}/snapshots/{date}", Space(Write), frozen::delete),
+        route(GET, "/v1/spaces/{space}/audiences/{name}/trend", Space(Read), frozen::trend),
+        route(GET, "/v1/spaces/{space}/audiences/{name}/changes", Space(Read), changes::read),
 
         route(POST, "/v1/spaces/{space}/query", Space(Read), questions::query),
         route(POST, "/v1/spaces/{space}/count", Space(Read), questions::count),

@@ -13,6 +13,7 @@ use crate::column::{PageChange, UNKNOWN_VALUE};
 use crate::error::{Error, Result};
 use crate::events::{EventField, EventStripe};
 use crate::field::{FALSE, Field, FieldId, FieldStripe, Forward, TRUE};
+use crate::frozen::Frozen;
 use crate::ids::{KNOWN, PAGE_PROFILES, ValueId, in_stripe, stripe_of};
 use crate::index::hash_key;
 use crate::keys::SEPARATOR;
@@ -33,7 +34,15 @@ pub(crate) fn apply(view: &mut View, record: &Record, seqno: u64, threads: usize
         Record::Schema(json) => view.set_schema(schema_from(json)?),
         Record::Changes(changes) => apply_changes(view, changes, threads)?,
         Record::Erase(one_ids) => erase(view, one_ids, threads)?,
-        Record::Audience { name, definition } => view.set_audience(name, definition.as_deref()),
+        Record::Audience { name, definition } => {
+            view.set_audience(name, definition.as_deref());
+            view.catalogue = seqno;
+        }
+        Record::Frozen { audience, date, frozen } => {
+            let frozen = frozen.as_ref().map(|(info, bytes)| Frozen::owned(*info, bytes.clone()));
+            view.set_frozen(audience, *date, frozen);
+            view.catalogue = seqno;
+        }
         Record::Retire(tags) => {
             for (owner, values) in tags {
                 match owner {

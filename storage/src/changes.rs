@@ -9,12 +9,18 @@
 //!           | 4:u8 (owner value*)*                                        values that nobody has any more; an owner
 //!                                                                         is a tag, or from 2^20 on 2^8 an event + property
 //!           | 6:u8 name definition?                                       an audience as saved; none: it is gone
+//!           | 7:u8 name date frozen?                                      a frozen audience; none: it is gone
 //!   counts are varints, OneIDs ascending within a list are deltas as zigzag varints
 //! ```
+
+use std::sync::Arc;
+
+use jiff::civil::Date;
 
 use crate::batch::SetOp;
 use crate::codec::{Reader, put_bytes, put_signed, put_u32, put_u64, put_varint};
 use crate::column::UNKNOWN_VALUE;
+use crate::frozen::FrozenInfo;
 use crate::schema::{EventId, IdTypeId, PROPERTIES_MAX, PropertyId, TAGS_MAX, TagId};
 
 /// One record of the log.
@@ -30,6 +36,8 @@ pub(crate) enum Record {
     Retire(Vec<(Dictionary, Vec<u32>)>),
     /// A saved audience as its keeper spells it; none: it is gone.
     Audience { name: String, definition: Option<String> },
+    /// Members of an audience on a day; none: they are gone.
+    Frozen { audience: String, date: Date, frozen: Option<(FrozenInfo, Arc<Vec<u8>>)> },
 }
 
 /// Whose values.
@@ -158,6 +166,8 @@ const ERASE: u8 = 3;
 const RETIRE: u8 = 4;
 const CHANGES_WITH_EVENTS: u8 = 5;
 const AUDIENCE: u8 = 6;
+/// Stretches do without these: earlier states hold no frozen audience.
+pub(crate) const FROZEN: u8 = 7;
 
 impl Record {
     /// Its payload in the log.
@@ -177,6 +187,13 @@ impl Record {
                 put_bytes(&mut out, name.as_bytes());
                 out.push(definition.is_some().into());
                 definition.iter().for_each(|definition| put_bytes(&mut out, definition.as_bytes()));
+            }
+            Record::Frozen { audience, date, frozen } => {
+                out.push(FROZEN);
+                put_bytes(&mut out, audience.as_bytes());
+                put_bytes(&mut out, date.to_string().as_bytes());
+                out.push(frozen.is_some().into());
+                frozen.iter().for_each(|(info, bytes)| put_frozen(&mut out, info, bytes));
             }
             Record::Erase(one_ids) => {
                 out.push(ERASE);
@@ -216,6 +233,14 @@ impl Record {
                 };
                 Record::Audience { name, definition }
             }
+            FROZEN => {
+                let (audience, date) = (reader.text()?.to_string(), reader.text()?.parse().ok()?);
+                let frozen = match reader.u8()? {
+                    0 => None,
+                    _ => Some(read_frozen(&mut reader)?),
+                };
+                Record::Frozen { audience, date, frozen }
+            }
             RETIRE => {
                 let count = reader.count(2)?;
                 let tags =
@@ -226,6 +251,20 @@ impl Record {
         };
         (reader.remaining() == 0).then_some(record)
     }
+}
+
+fn put_frozen(out: &mut Vec<u8>, info: &FrozenInfo, bytes: &[u8]) {
+    put_varint(out, info.number.into());
+    [info.count, info.version, info.data_version].into_iter().for_each(|number| put_varint(out, number));
+    put_signed(out, info.frozen_at);
+    put_bytes(out, bytes);
+}
+
+fn read_frozen(reader: &mut Reader<'_>) -> Option<(FrozenInfo, Arc<Vec<u8>>)> {
+    let number = reader.varint_u32()?;
+    let (count, version, data_version) = (reader.varint()?, reader.varint()?, reader.varint()?);
+    let info = FrozenInfo { number, count, version, data_version, frozen_at: reader.signed()? };
+    Some((info, Arc::new(reader.bytes()?.to_vec())))
 }
 
 impl Changes {

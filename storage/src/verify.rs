@@ -80,6 +80,17 @@ pub fn verify_space(dir: &Path) -> Result<Report> {
             }
         }
     }
+    for ((audience, date), frozen) in recovery.view.frozen.iter() {
+        let problem = match frozen.members() {
+            Err(error) => Some(error.to_string()),
+            Ok(members) => {
+                let is_strange = members.max().is_some_and(|id| id >= recovery.view.next_one_id)
+                    || members.len() > frozen.info().count;
+                is_strange.then(|| "people who cannot have been in it".into())
+            }
+        };
+        report.problems.extend(problem.map(|what| format!("audience `{audience}` frozen on {date}: {what}")));
+    }
     Ok(report)
 }
 

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use crate::error::Result;
 use crate::events::EventField;
 use crate::field::{Field, FieldId};
+use crate::frozen::FrozenSets;
 use crate::ids::{KNOWN, OneId, in_stripe, stripe_of, stripes_for};
 use crate::index::hash_key;
 use crate::keys::Keys;
@@ -29,6 +30,9 @@ pub struct View {
     pub(crate) tags: Vec<Arc<Field>>,
     pub(crate) events: Vec<Arc<EventField>>,
     pub(crate) audiences: Arc<BTreeMap<String, Arc<str>>>,
+    pub(crate) frozen: Arc<FrozenSets>,
+    /// Data version of the last change of an audience or of a frozen set since the space was opened.
+    pub(crate) catalogue: u64,
 }
 
 impl View {
@@ -45,6 +49,8 @@ impl View {
             tags: Vec::new(),
             events: Vec::new(),
             audiences: Arc::default(),
+            frozen: Arc::default(),
+            catalogue: 0,
         }
     }
 
@@ -93,12 +99,20 @@ impl View {
         &self.audiences
     }
 
+    /// Changes whenever an audience or a frozen set does.
+    pub fn catalogue(&self) -> u64 {
+        self.catalogue
+    }
+
     /// Saves an audience, or lets it go.
     pub(crate) fn set_audience(&mut self, name: &str, definition: Option<&str>) {
         let audiences = Arc::make_mut(&mut self.audiences);
         match definition {
             Some(definition) => _ = audiences.insert(name.into(), definition.into()),
-            None => _ = audiences.remove(name),
+            None => {
+                audiences.remove(name);
+                self.drop_frozen(name);
+            }
         }
     }
 
