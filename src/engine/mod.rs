@@ -14,6 +14,7 @@ mod events;
 mod frames;
 mod states;
 mod upserts;
+mod why;
 
 pub use ask::{
     Answer, CrosstabRequest, DistributionAnswer, DistributionRequest, MembersRequest, PlanAnswer, Question, Where,
@@ -234,17 +235,20 @@ impl Space {
     /// # Errors
     /// [`Error::UnknownProfile`]; an id type that does not exist.
     pub fn find(&self, id_type: &str, id: &str) -> Result<storage::OneId> {
-        let view = self.store.view();
-        let Some(number) = view.schema().id_type(id_type) else {
-            let names = view.schema().id_types.clone();
-            let hint = queryparser::nearest(id_type, names.iter().map(String::as_str));
-            return Err(Error::Request {
-                code: "unknown_id_type",
-                message: format!("there is no id type `{id_type}`"),
-                hint: hint.map(|near| format!("did you mean `{near}`?")),
-            });
-        };
-        let found = view.find_identity(number, id.as_bytes())?;
-        found.ok_or_else(|| Error::UnknownProfile { id_type: id_type.into(), id: id.into() })
+        find_in(&self.store.view(), id_type, id)
     }
+}
+
+/// The OneID of a profile of a view.
+pub(crate) fn find_in(view: &storage::View, id_type: &str, id: &str) -> Result<storage::OneId> {
+    let Some(number) = view.schema().id_type(id_type) else {
+        let hint = queryparser::nearest(id_type, view.schema().id_types.iter().map(String::as_str));
+        return Err(Error::Request {
+            code: "unknown_id_type",
+            message: format!("there is no id type `{id_type}`"),
+            hint: hint.map(|near| format!("did you mean `{near}`?")),
+        });
+    };
+    let found = view.find_identity(number, id.as_bytes())?;
+    found.ok_or_else(|| Error::UnknownProfile { id_type: id_type.into(), id: id.into() })
 }

@@ -4,7 +4,7 @@
 //! ```text
 //!   AST → bind (names, types, dates) → plan (sets over leaves) → exec (stripe by stripe, fused) → merge
 //!                                                   kernels · gather · totals · ranks · spread · bins · groups
-//!   count · distribution · differences · crosstab · overlap · flow · people · select · series · explain
+//!   count · distribution · differences · crosstab · overlap · flow · people · select · series · explain · why
 //!   states: earlier views, for `was` and for whole questions
 //! ```
 
@@ -18,6 +18,7 @@ pub mod audiences;
 pub mod bind;
 mod like;
 mod number;
+pub mod only;
 pub mod plan;
 
 mod bins;
@@ -46,6 +47,7 @@ pub mod select;
 mod select_events;
 pub mod series;
 mod spell;
+pub mod why;
 
 pub use bind::{Binder, Column, Warning};
 pub use context::{Budget, Context, Limits};

@@ -12,7 +12,7 @@
 //! - [`ServeOptions`], `listen`, `watched`: from a socket to requests, and when a connection is cut
 //! - `routes`, `call`, `reply`, `failure`: what every request goes through, and what every error looks like
 //! - `app`: what runs where, and how much of it; `body`, `coding`, `json`: bytes in, within bounds
-//! - `spaces`, `profiles`, `bitmaps`, `snapshots`, `questions`, `states`, `members`: one file a noun of the API
+//! - `spaces`, `profiles`, `bitmaps`, `snapshots`, `questions`, `states`, `acts`, `members`: one file a noun of the API
 //! - [`tokens`]: who may do what; `metrics`, `about`: what the server says of itself
 
 mod listen;
@@ -24,6 +24,7 @@ mod failure;
 mod reply;
 mod routes;
 
+mod acts;
 mod app;
 mod audiences;
 mod body;

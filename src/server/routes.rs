@@ -15,7 +15,7 @@ use super::dispatch::dispatch;
 use super::metrics::RouteMetrics;
 use super::reply::Reply;
 use super::tokens::Role;
-use super::{about, audiences, bitmaps, members, profiles, questions, snapshots, spaces, states};
+use super::{about, acts, audiences, bitmaps, members, profiles, questions, snapshots, spaces, states};
 
 /// Who may ask.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,6 +100,7 @@ pub(super) fn routes() -> Vec<Route> {
         route(POST, "/v1/spaces/{space}/overlap", Space(Read), questions::overlap),
         route(POST, "/v1/spaces/{space}/differences", Space(Read), questions::differences),
         route(POST, "/v1/spaces/{space}/plan", Space(Read), questions::plan),
+        route(POST, "/v1/spaces/{space}/explain", Space(Read), acts::explain),
         route(POST, "/v1/spaces/{space}/members", Space(Read), members::list),
     ]
 }
