@@ -322,7 +322,7 @@ impl Space {
         Ok(answer(shown, &view, start, Vec::new()))
     }
 
-    fn no_audience(&self, lookup: &Lookup<'_>, name: &str) -> Error {
+    pub(super) fn no_audience(&self, lookup: &Lookup<'_>, name: &str) -> Error {
         let near = queryparser::nearest(name, lookup.saved.keys().map(String::as_str));
         Error::UnknownAudience { name: name.into(), hint: near.map(|near| format!("did you mean `{near}`?")) }
     }

@@ -6,6 +6,7 @@
 //!     └ Space ── Store (writer, view)          ask: view → Context → parse, bind, run → Answer
 //! ```
 
+mod acts;
 mod ask;
 mod audiences;
 mod behaviour;
@@ -16,6 +17,7 @@ mod states;
 mod upserts;
 mod why;
 
+pub use acts::{SplitAnswer, SplitRequest, StepRequest, ToSave, WaterfallAnswer, WaterfallRequest};
 pub use ask::{
     Answer, CrosstabRequest, DistributionAnswer, DistributionRequest, MembersRequest, PlanAnswer, Question, Where,
 };

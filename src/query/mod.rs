@@ -34,6 +34,7 @@ pub mod totals;
 
 pub mod breakdown;
 pub mod cell;
+pub mod compose;
 pub mod count;
 pub mod crosstab;
 pub mod differences;
@@ -47,6 +48,8 @@ pub mod select;
 mod select_events;
 pub mod series;
 mod spell;
+pub mod split;
+pub mod waterfall;
 pub mod why;
 
 pub use bind::{Binder, Column, Warning};

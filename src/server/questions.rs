@@ -156,16 +156,26 @@ pub(super) async fn ask(
     own: &'static [&'static str],
     answer: impl FnOnce(&Space, &Question, &Fields<'_>) -> Outcome<Reply> + Send + 'static,
 ) -> Outcome<Reply> {
+    let coding = call.coding();
+    ask_for(&call, own, move |space, question, fields| Ok(answer(space, question, fields)?.compressed(coding))).await
+}
+
+/// As [`ask`], where the answer is not the reply yet.
+pub(super) async fn ask_for<T: Send + 'static>(
+    call: &Call,
+    own: &'static [&'static str],
+    answer: impl FnOnce(&Space, &Question, &Fields<'_>) -> Outcome<T> + Send + 'static,
+) -> Outcome<T> {
     call.parameters(&[])?;
     let space = call.space()?;
     let body = call.read_body(call.app.options.limits.question_bytes_max).await?;
-    let (app, coding) = (call.app.clone(), call.coding());
+    let app = call.app.clone();
     call.app
         .ask(Lane::Question, move |cancelled| {
             let (bytes, _held) = body.inflated(&app)?;
             let fields = Fields::read(&bytes, &known(own), app.options.limits.question_values_max)?;
             let (question, _held_tree) = question(&app, &fields, cancelled)?;
-            Ok(answer(&space, &question, &fields)?.compressed(coding))
+            answer(&space, &question, &fields)
         })
         .await
 }

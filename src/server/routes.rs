@@ -101,6 +101,9 @@ pub(super) fn routes() -> Vec<Route> {
         route(POST, "/v1/spaces/{space}/differences", Space(Read), questions::differences),
         route(POST, "/v1/spaces/{space}/plan", Space(Read), questions::plan),
         route(POST, "/v1/spaces/{space}/explain", Space(Read), acts::explain),
+        route(POST, "/v1/spaces/{space}/split", Space(Read), acts::split),
+        route(POST, "/v1/spaces/{space}/audiences/{name}/split", Space(Read), acts::split_audience),
+        route(POST, "/v1/spaces/{space}/waterfall", Space(Read), acts::waterfall),
         route(POST, "/v1/spaces/{space}/members", Space(Read), members::list),
     ]
 }

@@ -1,0 +1,250 @@
+//! Acting on audiences over HTTP: splits and waterfalls; by eye and against models.
+
+mod http_client;
+// Made for the oracle; each test takes what it needs of it.
+#[allow(dead_code)]
+#[path = "oracle/random.rs"]
+mod random;
+
+use std::collections::BTreeSet;
+
+use http_client::{Client, MAIN, Server};
+use random::{Random, seed};
+use serde_json::{Value, json};
+
+/// Six people.
+///
+/// ```text
+///        a    b    c    d    e    f
+///   tier V1   V1   V2   V2   V3   .      age 20 21 22 23 24 25      vip a, c, e
+/// ```
+fn town() -> Server {
+    let server = Server::start();
+    let mut client = server.client();
+    client.put(MAIN, &schema()).expect(200);
+    let tiers = [Some("V1"), Some("V1"), Some("V2"), Some("V2"), Some("V3"), None];
+    let people: String = (0..)
+        .zip(tiers)
+        .map(|(n, tier)| {
+            let member = char::from(b'a' + n as u8).to_string();
+            let set = json!({"tier": tier, "age": 20 + n, "vip": n % 2 == 0});
+            format!("{}\n", json!({"id": {"member": member}, "set": set}))
+        })
+        .collect();
+    client.post_text(&format!("{MAIN}/profiles"), &people).expect(200);
+    server
+}
+
+fn schema() -> Value {
+    json!({"id_types": ["member"], "tags": {"tier": {"type": "category"}, "age": {"type": "number"},
+        "vip": {"type": "flag"}, "likes": {"type": "set"}, "joined": {"type": "date"}}})
+}
+
+/// Some thousand random people, and what each of them is.
+fn population(random: &mut Random, count: u32) -> (Server, Vec<Value>) {
+    let server = Server::start();
+    let mut client = server.client();
+    client.put(MAIN, &schema()).expect(200);
+    let people = (0..count).map(|_| person(random)).collect::<Vec<_>>();
+    add(&mut client, &people, 0);
+    (server, people)
+}
+
+fn person(random: &mut Random) -> Value {
+    let mut set = json!({"age": random.within(18, 90), "vip": random.percent(40)});
+    if random.percent(90) {
+        set["tier"] = random.word(&["V1", "V1", "V1", "V2", "V2", "V3", "V4"]).into();
+    }
+    let likes: BTreeSet<&str> = (0..random.below(4)).map(|_| random.word(&["tea", "yoga", "golf", "opera"])).collect();
+    set["likes"] = json!(likes);
+    if random.percent(70) {
+        set["joined"] = format!("20{:02}-{:02}-15", random.within(10, 25), random.within(1, 12)).into();
+    }
+    set
+}
+
+fn add(client: &mut Client, people: &[Value], first: usize) {
+    let lines = people.iter().zip(first..);
+    let lines: String =
+        lines.map(|(set, n)| format!("{}\n", json!({"id": {"member": n.to_string()}, "set": set}))).collect();
+    client.post_text(&format!("{MAIN}/profiles"), &lines).expect(200);
+}
+
+/// OneIDs of the members of a question, by its bitmap.
+fn bitmap(client: &mut Client, path: &str, body: &Value) -> roaring::RoaringBitmap {
+    let headers = [("Accept", "application/vnd.roaring")];
+    let answer = client.call("POST", &format!("{MAIN}/{path}"), &headers, Some(body.to_string().as_bytes()));
+    assert_eq!(answer.status, 200, "{}", String::from_utf8_lossy(&answer.body));
+    roaring::RoaringBitmap::deserialize_from(&answer.body[..]).unwrap()
+}
+
+fn members(client: &mut Client, audience: &Value) -> roaring::RoaringBitmap {
+    bitmap(client, "members", &json!({"where": audience}))
+}
+
+#[test]
+fn a_split_is_disjoint_complete_and_the_same_when_people_come() {
+    let random = &mut Random::new(seed());
+    let (server, people) = population(random, 3000);
+    let mut client = server.client();
+    client.put(&format!("{MAIN}/audiences/adults"), &json!({"where": "age >= 21"})).expect(200);
+    let parts = json!([{"name": "test", "share": 0.45}, {"name": "control", "share": 0.4501}]);
+    let asked = json!({"parts": parts, "salt": "summer"});
+    let answer = client.ask("audiences/adults/split", &asked).expect(200);
+    assert_eq!(answer["count"], client.count("age >= 21"));
+    let definitions = |answer: &Value| {
+        let parts = answer["parts"].as_array().unwrap().iter().chain([&answer["holdout"]]);
+        parts.map(|part| part["where"].as_str().unwrap().to_string()).collect::<Vec<_>>()
+    };
+    let wheres = definitions(&answer);
+    assert_eq!(wheres[0], "in_audience('adults') AND bucket('summer', 10000) < 4500");
+    assert_eq!(wheres[1], "in_audience('adults') AND bucket('summer', 10000) BETWEEN 4500 AND 9000");
+    assert_eq!(wheres[2], "in_audience('adults') AND bucket('summer', 10000) >= 9001");
+    assert_eq!(answer["holdout"]["share"].to_string(), "0.0999");
+    let sets: Vec<_> = wheres.iter().map(|text| members(&mut client, &json!(text))).collect();
+    for (set, part) in sets.iter().zip(answer["parts"].as_array().unwrap().iter().chain([&answer["holdout"]])) {
+        assert_eq!(part["count"], set.len());
+        let expected = part["share"].as_f64().unwrap() * answer["count"].as_f64().unwrap();
+        assert!((set.len() as f64 - expected).abs() < 200.0, "{} for {expected}", set.len());
+    }
+    let all = members(&mut client, &json!("age >= 21"));
+    assert_eq!(sets.iter().fold(roaring::RoaringBitmap::new(), |all, set| all | set), all);
+    assert_eq!(sets.iter().map(|set| set.len()).sum::<u64>(), all.len());
+    // Others come: nobody of before changes sides, and a coarser spelling of the same share is the same part.
+    let others: Vec<Value> = (0..500).map(|_| person(random)).collect();
+    add(&mut client, &others, people.len());
+    let again = client
+        .ask("split", &json!({"where": "age >= 21", "parts": [{"name": "test", "share": 0.45}], "salt": "summer"}));
+    let after = members(&mut client, &json!(definitions(&again.expect(200))[0]));
+    assert!(after.len() > sets[0].len());
+    assert_eq!(after & &all, sets[0]);
+}
+
+#[test]
+fn parts_are_saved_under_their_names() {
+    let server = town();
+    let mut client = server.client();
+    let asked =
+        json!({"where": "vip", "salt": "s", "parts": [{"name": "one", "share": 0.5}], "holdout": "rest", "save": true});
+    let answer = client.ask("split", &asked).expect(200);
+    let one = client.get(&format!("{MAIN}/audiences/one")).expect(200);
+    assert_eq!((&one["text"], &one["count"]), (&answer["parts"][0]["where"], &answer["parts"][0]["count"]));
+    let rest = client.get(&format!("{MAIN}/audiences/rest")).expect(200);
+    assert_eq!((&rest["text"], &rest["count"]), (&answer["holdout"]["where"], &answer["holdout"]["count"]));
+    assert_eq!(one["count"].as_u64().unwrap() + rest["count"].as_u64().unwrap(), 3);
+    let whole =
+        client.ask("split", &json!({"where": "vip", "salt": "s", "parts": [{"name": "all", "share": 1}]})).expect(200);
+    assert_eq!((&whole["parts"][0]["where"], &whole["holdout"]), (&json!("vip"), &Value::Null));
+}
+
+#[test]
+fn a_split_that_cannot_be_is_refused_with_the_place() {
+    let server = town();
+    let mut client = server.client();
+    let mut check = |body: Value, code: &str, at: &str| {
+        let (status, found, place) = client.ask("split", &body).failure();
+        assert_eq!((found.as_str(), place.as_str()), (code, at), "{body}");
+        assert!((400..500).contains(&status));
+    };
+    let of = |share: Value| json!({"salt": "s", "parts": [{"name": "a", "share": 0.5}, {"name": "b", "share": share}]});
+    check(of(json!(0.51)), "bad_share", r#"{"pointer":"/parts/1/share"}"#);
+    check(of(json!(0)), "bad_share", r#"{"pointer":"/parts/1/share"}"#);
+    check(of(json!(-0.1)), "bad_share", r#"{"pointer":"/parts/1/share"}"#);
+    check(of(json!("half")), "bad_share", r#"{"pointer":"/parts/1/share"}"#);
+    check(of(json!(0.0000001)), "bad_share", r#"{"pointer":"/parts/1/share"}"#);
+    check(json!({"salt": "s", "parts": []}), "too_many_parts", r#"{"pointer":"/parts"}"#);
+    check(json!({"parts": [{"name": "a", "share": 1}]}), "missing_key", r#"{"pointer":""}"#);
+    check(
+        json!({"salt": "s", "parts": [{"name": "a", "share": 0.1}, {"name": "a", "share": 0.1}]}),
+        "bad_name",
+        r#"{"pointer":"/parts/1/name"}"#,
+    );
+    check(
+        json!({"salt": "s", "parts": [{"name": "No name", "share": 0.1}], "save": true}),
+        "bad_name",
+        r#"{"pointer":""}"#,
+    );
+    let (status, code, _) =
+        client.ask("audiences/nobody/split", &json!({"parts": [{"name": "a", "share": 1}]})).failure();
+    assert_eq!((status, code.as_str()), (404, "unknown_audience"));
+    assert_eq!(client.get(&format!("{MAIN}/audiences")).expect(200)["audiences"], json!([]));
+}
+
+#[test]
+fn each_step_of_a_waterfall_takes_whom_the_others_left() {
+    let server = town();
+    let mut client = server.client();
+    client.put(&format!("{MAIN}/audiences/vips"), &json!({"where": "vip"})).expect(200);
+    let tree = json!({"combinator": "and", "rules": [{"field": "age", "operator": ">=", "value": 24}]});
+    // Of those from 21 on, b to f: c and e are VIPs, c and d V2, e and f 24 or more.
+    let asked = json!({"where": "age >= 21", "audiences": [{"name": "first", "audience": "vips"}, "tier = 'V2'", {"where": tree}]});
+    let answer = client.ask("waterfall", &asked).expect(200);
+    let row = |step: &Value| (step["count"].as_u64().unwrap(), step["taken"].as_u64().unwrap());
+    let steps: Vec<_> = answer["steps"].as_array().unwrap().iter().map(row).collect();
+    assert_eq!((&answer["count"], steps), (&json!(5), vec![(2, 2), (2, 1), (2, 1)]));
+    assert_eq!(row(&answer["remainder"]), (1, 1));
+    let texts = [
+        "age >= 21 AND in_audience('vips')",
+        "age >= 21 AND tier = 'V2' AND NOT in_audience('vips')",
+        "age >= 21 AND age >= 24 AND NOT (in_audience('vips') OR tier = 'V2')",
+        "age >= 21 AND NOT (in_audience('vips') OR tier = 'V2' OR age >= 24)",
+    ];
+    for (step, text) in answer["steps"].as_array().unwrap().iter().chain([&answer["remainder"]]).zip(texts) {
+        assert_eq!(step["where"], text);
+        assert_eq!(client.count(text), step["taken"].as_u64().unwrap());
+    }
+}
+
+#[test]
+fn a_waterfall_is_saved_and_what_cannot_be_is_refused() {
+    let server = town();
+    let mut client = server.client();
+    let asked = json!({"audiences": [{"name": "v1", "where": "tier = 'V1'"}, {"name": "vip", "where": "vip"}], "remainder": "nothing", "save": true});
+    let answer = client.ask("waterfall", &asked).expect(200);
+    for (name, count) in [("v1", 2), ("vip", 2), ("nothing", 2)] {
+        assert_eq!(client.get(&format!("{MAIN}/audiences/{name}")).expect(200)["count"], count, "{answer}");
+    }
+    let mut check = |body: Value, code: &str, at: &str| {
+        let (status, found, place) = client.ask("waterfall", &body).failure();
+        assert!((400..500).contains(&status));
+        assert_eq!((found.as_str(), place.as_str()), (code, at), "{body}");
+    };
+    check(json!({"audiences": []}), "wrong_type", r#"{"pointer":"/audiences"}"#);
+    check(json!({"audiences": vec!["vip"; 65]}), "wrong_type", r#"{"pointer":"/audiences"}"#);
+    check(json!({"audiences": ["vip", "vop"]}), "unknown_tag", r#"{"pointer":"/audiences/1"}"#);
+    check(json!({"audiences": ["vip", {"name": "x"}]}), "wrong_type", r#"{"pointer":"/audiences/1"}"#);
+    check(json!({"audiences": ["vip"], "save": true}), "missing_key", r#"{"pointer":"/audiences/0"}"#);
+    check(json!({"audiences": [{"audience": "vups"}]}), "unknown_audience", r#"{"pointer":"/audiences/0"}"#);
+}
+
+#[test]
+fn waterfalls_of_random_audiences_are_as_sets_are() {
+    let random = &mut Random::new(seed());
+    let (server, _) = population(random, 2000);
+    let mut client = server.client();
+    for _ in 0..10 {
+        let texts: Vec<String> = (0..1 + random.below(6))
+            .map(|_| match random.below(4) {
+                0 => format!("age < {}", random.within(20, 80)),
+                1 => format!("NOT likes = '{}'", random.word(&["tea", "golf"])),
+                2 => format!("tier = '{}' OR vip", random.word(&["V1", "V2", "V3"])),
+                _ => format!("bucket('x', 10) < {}", random.below(10)),
+            })
+            .collect();
+        let whole = *random.pick(&["TRUE", "vip", "joined IS NOT NULL"]);
+        let answer = client.ask("waterfall", &json!({"where": whole, "audiences": texts})).expect(200);
+        let mut left = members(&mut client, &json!(whole));
+        assert_eq!(answer["count"], left.len());
+        for (step, text) in answer["steps"].as_array().unwrap().iter().zip(&texts) {
+            let own = members(&mut client, &json!(format!("({text}) AND ({whole})")));
+            assert_eq!(
+                (&step["count"], &step["taken"]),
+                (&json!(own.len()), &json!((&own & &left).len())),
+                "{texts:?}"
+            );
+            assert_eq!(members(&mut client, &step["where"]), &own & &left);
+            left -= own;
+        }
+        assert_eq!(members(&mut client, &answer["remainder"]["where"]), left);
+    }
+}
