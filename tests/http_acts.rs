@@ -1,4 +1,4 @@
-//! Acting on audiences over HTTP: splits and waterfalls; by eye and against models.
+//! Acting on audiences over HTTP: splits, waterfalls, samples with the same mix; by eye and against models.
 
 mod http_client;
 // Made for the oracle; each test takes what it needs of it.
@@ -6,7 +6,7 @@ mod http_client;
 #[path = "oracle/random.rs"]
 mod random;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use http_client::{Client, MAIN, Server};
 use random::{Random, seed};
@@ -246,5 +246,103 @@ fn waterfalls_of_random_audiences_are_as_sets_are() {
             left -= own;
         }
         assert_eq!(members(&mut client, &answer["remainder"]["where"]), left);
+    }
+}
+
+/// How many of each tier there are.
+fn mix(client: &mut Client, ids: &roaring::RoaringBitmap, tags: &[&str]) -> BTreeMap<String, u64> {
+    let columns = [tags, &["one_id"]].concat();
+    let answer = client.members("application/x-ndjson", &json!({"columns": columns}));
+    let mut mix = BTreeMap::new();
+    for line in answer.text().lines() {
+        let line: Value = serde_json::from_str(line).unwrap();
+        if ids.contains(line["one_id"].as_u64().unwrap() as u32) {
+            let key: Vec<String> = tags.iter().map(|tag| line[tag].to_string()).collect();
+            *mix.entry(key.join(" ")).or_insert(0) += 1;
+        }
+    }
+    mix
+}
+
+#[test]
+fn a_stratified_sample_has_the_mix_of_the_whole() {
+    let random = &mut Random::new(seed());
+    let (server, _) = population(random, 4000);
+    let mut client = server.client();
+    for tags in [&["tier"][..], &["vip", "tier"], &["age"]] {
+        let n = 1 + random.below(1500);
+        let asked = json!({"where": "age > 25", "sample": n, "stratify": tags, "seed": 7});
+        let all = members(&mut client, &json!("age > 25"));
+        let chosen = bitmap(&mut client, "members", &asked);
+        assert_eq!(chosen.len(), n);
+        assert!(chosen.is_subset(&all));
+        assert_eq!(chosen, bitmap(&mut client, "members", &asked), "the same again");
+        let (of_all, of_chosen) = (mix(&mut client, &all, tags), mix(&mut client, &chosen, tags));
+        // The largest remainders, worked out apart.
+        let share = |count: u64| (count * n / all.len(), count * n % all.len());
+        let mut expected: BTreeMap<String, u64> =
+            of_all.iter().map(|(key, count)| (key.clone(), share(*count).0)).collect();
+        let left = n - expected.values().sum::<u64>();
+        let mut remainders: Vec<(u64, u64)> = of_all.values().map(|count| (share(*count).1, *count)).collect();
+        remainders.sort_unstable_by(|a, b| b.cmp(a));
+        let last = remainders.get((left as usize).wrapping_sub(1)).copied();
+        for (key, count) in &of_all {
+            if last.is_some_and(|last| (share(*count).1, *count) > last) {
+                *expected.get_mut(key).unwrap() += 1;
+            }
+        }
+        let mut ties = 0;
+        for (key, count) in &of_all {
+            let (found, wanted) = (of_chosen.get(key).copied().unwrap_or(0), expected[key]);
+            // Strata of one size and remainder are told apart by their keys.
+            let is_tied = last == Some((share(*count).1, *count));
+            assert!(found == wanted || is_tied && found == wanted + 1, "{tags:?} {key}: {found} for {wanted}");
+            ties += found - wanted;
+        }
+        assert_eq!(ties + expected.values().sum::<u64>(), n);
+    }
+    // Another seed chooses others; more than there are is all of them; rows are those of the bitmap.
+    let of = |seed: u64, n: u64| json!({"sample": n, "stratify": "tier", "seed": seed});
+    let (one, other) = (bitmap(&mut client, "members", &of(1, 500)), bitmap(&mut client, "members", &of(2, 500)));
+    assert_ne!(one, other);
+    assert_eq!(bitmap(&mut client, "members", &of(1, 100_000)).len(), 4000);
+    let lines = client.members("application/x-ndjson", &json!({"sample": 500, "stratify": "tier", "seed": 1}));
+    let ids = lines
+        .text()
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap()["one_id"].as_u64().unwrap() as u32);
+    assert_eq!(ids.collect::<roaring::RoaringBitmap>(), one);
+}
+
+#[test]
+fn a_sample_that_cannot_be_is_refused() {
+    let server = town();
+    let mut client = server.client();
+    let mut check = |body: Value, wanted: (u16, &str, &str)| {
+        let (status, code, at) = client.members("application/x-ndjson", &body).failure();
+        assert_eq!((status, code.as_str(), at.as_str()), wanted, "{body}");
+    };
+    check(json!({"stratify": "tier"}), (400, "missing_key", r#"{"pointer":"/stratify"}"#));
+    check(json!({"sample": 2, "stratify": "likes"}), (400, "wrong_type", r#"{"pointer":"/stratify/0"}"#));
+    check(json!({"sample": 2, "stratify": ["tier", "teir"]}), (400, "unknown_tag", r#"{"pointer":"/stratify/1"}"#));
+    check(
+        json!({"sample": 2, "stratify": ["tier", "vip", "age"]}),
+        (422, "too_many_tags", r#"{"pointer":"/stratify"}"#),
+    );
+}
+
+#[test]
+fn pages_of_a_list_are_of_one_data_version_or_say_so() {
+    let server = town();
+    let mut client = server.client();
+    let first = client.members("application/x-ndjson", &json!({"limit": 2}));
+    let version: u64 = first.header("x-headcount-data-version").unwrap().parse().unwrap();
+    let next = json!({"limit": 2, "after": 1, "data_version": version});
+    assert_eq!(client.members("application/x-ndjson", &next).text().lines().count(), 2);
+    assert_eq!(bitmap(&mut client, "members", &next).len(), 2);
+    client.post_text(&format!("{MAIN}/profiles"), r#"{"id": {"member": "g"}}"#).expect(200);
+    for accept in ["application/x-ndjson", "application/vnd.roaring", "application/vnd.apache.parquet"] {
+        let (status, code, at) = client.members(accept, &next).failure();
+        assert_eq!((status, code.as_str(), at.as_str()), (409, "data_version_gone", r#"{"pointer":"/data_version"}"#));
     }
 }
