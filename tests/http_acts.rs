@@ -1,4 +1,4 @@
-//! Acting on audiences over HTTP: splits, waterfalls, samples with the same mix; by eye and against models.
+//! Acting on audiences over HTTP: splits, waterfalls, samples with the same mix, look-alikes; by eye and against models.
 
 mod http_client;
 // Made for the oracle; each test takes what it needs of it.
@@ -6,7 +6,7 @@ mod http_client;
 #[path = "oracle/random.rs"]
 mod random;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use http_client::{Client, MAIN, Server};
 use random::{Random, seed};
@@ -345,4 +345,132 @@ fn pages_of_a_list_are_of_one_data_version_or_say_so() {
         let (status, code, at) = client.members(accept, &next).failure();
         assert_eq!((status, code.as_str(), at.as_str()), (409, "data_version_gone", r#"{"pointer":"/data_version"}"#));
     }
+}
+
+#[test]
+fn scores_are_the_sums_of_the_weights_that_are_shown() {
+    let random = &mut Random::new(seed());
+    let (server, people) = population(random, 3000);
+    let mut client = server.client();
+    let seed_audience = "likes = 'golf' AND age BETWEEN 40 AND 60 AND NOT tier = 'V1'";
+    let asked =
+        json!({"where": seed_audience, "n": 400, "limit": 400, "tags": ["tier", "vip", "likes", "age", "joined"]});
+    let answer = client.ask("lookalike", &asked).expect(200);
+    let mut weights: HashMap<(String, String), f64> = HashMap::new();
+    for weight in answer["weights"].as_array().unwrap() {
+        let key = (weight["tag"].as_str().unwrap().to_string(), weight["value"].to_string());
+        assert!(weights.insert(key, weight["weight"].as_f64().unwrap()).is_none());
+        check_weight(&mut client, &answer, weight, seed_audience);
+    }
+    // A naive scorer: everyone who is not in the seed, weight by weight.
+    let in_seed = members(&mut client, &json!(seed_audience));
+    let mut scores: Vec<(i64, u32)> = Vec::new();
+    for (person, one_id) in people.iter().zip(0..).filter(|(_, one_id)| !in_seed.contains(*one_id)) {
+        let mut score = 0;
+        let mut add = |tag: &str, value: String| {
+            let weight = weights.get(&(tag.to_string(), value)).copied().unwrap_or(0.0);
+            score += (weight * 65_536.0).round() as i64;
+        };
+        add("tier", person.get("tier").unwrap_or(&Value::Null).to_string());
+        add("vip", person["vip"].to_string());
+        person["likes"].as_array().unwrap().iter().for_each(|value| add("likes", value.to_string()));
+        for tag in ["age", "joined"] {
+            add(tag, bin_of(&answer, tag, person.get(tag)));
+        }
+        scores.push((-score, one_id));
+    }
+    scores.sort_unstable();
+    assert_eq!(answer["candidate_count"], scores.len());
+    let found: Vec<(i64, u32)> = answer["members"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|member| {
+            (-(member["score"].as_f64().unwrap() * 65_536.0).round() as i64, member["one_id"].as_u64().unwrap() as u32)
+        })
+        .collect();
+    assert_eq!(found, scores[..400]);
+    assert_eq!((answer["threshold"].as_f64().unwrap() * 65_536.0).round(), -scores[399].0 as f64);
+    // As a bitmap, as lines and as a definition they are the same people.
+    let ids: roaring::RoaringBitmap = found.iter().map(|(_, one_id)| *one_id).collect();
+    assert_eq!(bitmap(&mut client, "lookalike", &asked), ids);
+    assert_eq!(members(&mut client, &answer["where"]), ids);
+    let headers = [("Accept", "application/x-ndjson")];
+    let lines = client.call("POST", &format!("{MAIN}/lookalike"), &headers, Some(asked.to_string().as_bytes()));
+    let first: Value = serde_json::from_str(lines.text().lines().next().unwrap()).unwrap();
+    assert_eq!((lines.text().lines().count(), &first), (400, &answer["members"][0]));
+}
+
+/// A weight is what the formula makes of counts that are asked apart.
+fn check_weight(client: &mut Client, answer: &Value, weight: &Value, seed_audience: &str) {
+    let tag = weight["tag"].as_str().unwrap();
+    let clause = match &weight["value"] {
+        Value::Null => format!("{tag} IS NULL"),
+        Value::Bool(value) => format!("{tag} = {value}"),
+        Value::String(text) if text.starts_with('[') => {
+            let (low, high) = text[1..text.len() - 1].split_once(", ").unwrap();
+            let literal = |text: &str| if tag == "joined" { format!("DATE '{text}'") } else { text.into() };
+            let upper = if text.ends_with(']') { "<=" } else { "<" };
+            format!("{tag} >= {} AND {tag} {upper} {}", literal(low), literal(high))
+        }
+        value => format!("{tag} = '{}'", value.as_str().unwrap()),
+    };
+    assert_eq!(weight["base_count"], client.count(clause.as_str()), "{clause}");
+    assert_eq!(weight["count"], client.count(format!("({clause}) AND {seed_audience}")), "{clause}");
+    let number = |value: &Value| value.as_f64().unwrap();
+    let outcomes = match tag {
+        "likes" => 2.0,
+        "vip" => 3.0,
+        "tier" => 5.0,
+        _ => 11.0,
+    };
+    let share = |count: f64, of: f64| (count + 1.0) / (of + outcomes);
+    let p = share(number(&weight["count"]), number(&answer["seed_count"]));
+    let q = share(number(&weight["base_count"]), number(&answer["base_count"]));
+    let expected = if tag == "likes" { (p / q).ln() - ((1.0 - p) / (1.0 - q)).ln() } else { (p / q).ln() };
+    assert!((number(&weight["weight"]) - expected).abs() < 1e-9, "{weight} is not {expected}");
+}
+
+/// The spelling of the bin that a value lies in, by those that are shown; of one without a weight any other.
+fn bin_of(answer: &Value, tag: &str, value: Option<&Value>) -> String {
+    let Some(value) = value else { return "null".into() };
+    let plain = |text: &str| text.parse::<i64>().ok();
+    let value = value.as_str().map_or(value.to_string(), String::from);
+    let is_below = |a: &str, b: &str| match (plain(a), plain(b)) {
+        (Some(a), Some(b)) => a < b,
+        _ => a < b,
+    };
+    let of_tag = answer["weights"].as_array().unwrap().iter().filter(|weight| weight["tag"] == tag);
+    for label in of_tag.filter_map(|weight| weight["value"].as_str()) {
+        let (low, high) = label[1..label.len() - 1].split_once(", ").unwrap();
+        if !is_below(&value, low) && (is_below(&value, high) || label.ends_with(']') && value == high) {
+            return format!("{label:?}");
+        }
+    }
+    "none".into()
+}
+
+#[test]
+fn lookalikes_that_cannot_be_found_are_refused() {
+    let server = town();
+    let mut client = server.client();
+    let mut check = |body: Value, wanted: (u16, &str, &str)| {
+        let (status, code, at) = client.ask("lookalike", &body).failure();
+        assert_eq!((status, code.as_str(), at.as_str()), wanted, "{body}");
+    };
+    check(json!({"n": 2}), (400, "missing_key", r#"{"pointer":""}"#));
+    check(json!({"where": "vip"}), (400, "missing_key", r#"{"pointer":""}"#));
+    check(json!({"where": "age > 99", "n": 2}), (400, "empty_seed", r#"{"pointer":"/where"}"#));
+    check(json!({"where": "vip", "n": 2, "tags": ["teir"]}), (400, "unknown_tag", r#"{"pointer":"/tags/0"}"#));
+    check(json!({"where": "vip", "n": 2, "among": "vop"}), (400, "unknown_tag", r#"{"pointer":"/among"}"#));
+    check(json!({"where": "vip", "n": 2, "smoothing": 0}), (400, "bad_smoothing", r#"{"pointer":"/smoothing"}"#));
+    check(json!({"where": "vip", "n": 1u64 << 40}), (422, "too_large", "null"));
+    // Nothing weighs anything among so few: ties go to the lower OneID.
+    let answer = client.ask("lookalike", &json!({"where": "vip", "n": 2, "tags": ["tier"]})).expect(200);
+    assert_eq!(
+        (&answer["weights"], &answer["members"][0]["one_id"], &answer["members"][1]["one_id"]),
+        (&json!([]), &json!(1), &json!(3))
+    );
+    let answer = client.ask("lookalike", &json!({"where": "vip", "n": 0})).expect(200);
+    assert_eq!((&answer["count"], &answer["threshold"]), (&json!(0), &Value::Null));
 }

@@ -13,6 +13,7 @@ mod behaviour;
 mod compare;
 mod events;
 mod frames;
+mod lookalike;
 mod states;
 mod upserts;
 mod why;
@@ -23,6 +24,7 @@ pub use ask::{
 };
 pub use audiences::{AudienceList, AudienceRequest, AudienceShown, Version};
 pub use behaviour::{FunnelAnswer, SeriesAnswer, SeriesRequest};
+pub use lookalike::{LookalikeAnswer, LookalikeFound, LookalikeRequest, Scored};
 pub use states::{FlowRequest, SizeRow, Sizes};
 pub(crate) use upserts::Pairs;
 pub use upserts::{LineRejected, UpsertAnswer, UpsertLimits, UpsertOptions};

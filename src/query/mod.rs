@@ -42,6 +42,7 @@ pub mod differences;
 pub mod distribution;
 pub mod explain;
 pub mod flow;
+pub mod lookalike;
 pub mod overlap;
 pub mod penetration;
 pub mod people;

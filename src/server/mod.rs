@@ -12,7 +12,8 @@
 //! - [`ServeOptions`], `listen`, `watched`: from a socket to requests, and when a connection is cut
 //! - `routes`, `call`, `reply`, `failure`: what every request goes through, and what every error looks like
 //! - `app`: what runs where, and how much of it; `body`, `coding`, `json`: bytes in, within bounds
-//! - `spaces`, `profiles`, `bitmaps`, `snapshots`, `questions`, `states`, `acts`, `members`: one file a noun of the API
+//! - `spaces`, `profiles`, `bitmaps`, `snapshots`, `questions`, `states`, `acts`, `lookalike`, `members`: one
+//!   file a noun of the API
 //! - [`tokens`]: who may do what; `metrics`, `about`: what the server says of itself
 
 mod listen;
@@ -32,6 +33,7 @@ mod coding;
 mod json;
 
 mod bitmaps;
+mod lookalike;
 mod members;
 mod pieces;
 mod profiles;

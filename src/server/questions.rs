@@ -195,7 +195,7 @@ pub(super) fn question(
     cancelled: &Arc<AtomicBool>,
 ) -> Outcome<(Question, Option<Held>)> {
     let as_of = date(fields, "as_of")?;
-    let has_tree = ["where", "base", "audiences", "steps", "event_where"]
+    let has_tree = ["where", "base", "among", "audiences", "steps", "event_where"]
         .iter()
         .any(|name| fields.raw(name).is_some_and(|raw| !raw.get().starts_with('"')));
     let held = if has_tree { Some(app.hold(fields.extent.values * TREE_VALUE_BYTES)?) } else { None };

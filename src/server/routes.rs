@@ -15,7 +15,7 @@ use super::dispatch::dispatch;
 use super::metrics::RouteMetrics;
 use super::reply::Reply;
 use super::tokens::Role;
-use super::{about, acts, audiences, bitmaps, members, profiles, questions, snapshots, spaces, states};
+use super::{about, acts, audiences, bitmaps, lookalike, members, profiles, questions, snapshots, spaces, states};
 
 /// Who may ask.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -104,6 +104,7 @@ pub(super) fn routes() -> Vec<Route> {
         route(POST, "/v1/spaces/{space}/split", Space(Read), acts::split),
         route(POST, "/v1/spaces/{space}/audiences/{name}/split", Space(Read), acts::split_audience),
         route(POST, "/v1/spaces/{space}/waterfall", Space(Read), acts::waterfall),
+        route(POST, "/v1/spaces/{space}/lookalike", Space(Read), lookalike::find),
         route(POST, "/v1/spaces/{space}/members", Space(Read), members::list),
     ]
 }
