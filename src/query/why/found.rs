@@ -98,7 +98,7 @@ impl Finder<'_> {
             Operand::Bucket { salt, of, .. } => Ok(match &salt.value {
                 LiteralValue::Text(salt) => {
                     let hash = bucket_hash(xxh3_64(salt.as_bytes()), self.one_id.0);
-                    Cell::Int((u64::from(hash) * u64::from(*of) >> 32) as i64)
+                    Cell::Int(((u64::from(hash) * u64::from(*of)) >> 32) as i64)
                 }
                 _ => Cell::Null,
             }),
