@@ -165,13 +165,20 @@ impl Binder<'_> {
         if let Some(members) = audiences.remembered(&saved, &moment) {
             return Ok(members);
         }
+        if let Some(members) = self.only.and_then(|only| only.remembered(&saved, &moment)) {
+            return Ok(members);
+        }
         if self.depth >= DEPTH_MAX {
             let message = format!("audiences are built on each other more than {DEPTH_MAX} deep here");
             return Err(self.fault("nesting_too_deep", name.span, message, None));
         }
         let mut inner = Binder::new(self.ctx, &saved.parsed.source);
         inner.depth = self.depth + 1;
-        let members = inner.plan(&saved.parsed.ast).and_then(|plan| materialized(self.ctx, &self.ctx.only(plan)));
+        inner.only = self.only;
+        let members = inner.plan(&saved.parsed.ast).and_then(|plan| match self.only {
+            Some(only) => Ok(Node::ids(only.set(self.ctx, &plan)?)),
+            None => materialized(self.ctx, &self.ctx.only(plan)),
+        });
         let warnings = inner.into_warnings();
         for warning in warnings {
             self.warn(warning.code, name.span, format!("in audience `{}`: {}", saved.name, warning.message));
@@ -183,7 +190,10 @@ impl Binder<'_> {
             }
             other => other,
         })?;
-        audiences.remember(&saved, &moment, &members);
+        match self.only {
+            Some(only) => only.remember(&saved, moment, &members),
+            None => audiences.remember(&saved, &moment, &members),
+        }
         Ok(members)
     }
 }

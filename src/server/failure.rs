@@ -197,6 +197,7 @@ fn question_status(code: &str) -> StatusCode {
     match code {
         "text_too_long" => StatusCode::PAYLOAD_TOO_LARGE,
         "nesting_too_deep" => StatusCode::UNPROCESSABLE_ENTITY,
+        "data_version_gone" => StatusCode::CONFLICT,
         code if code.starts_with("too_many_") => StatusCode::UNPROCESSABLE_ENTITY,
         _ => StatusCode::BAD_REQUEST,
     }

@@ -12,8 +12,8 @@
 //! - [`ServeOptions`], `listen`, `watched`: from a socket to requests, and when a connection is cut
 //! - `routes`, `call`, `reply`, `failure`: what every request goes through, and what every error looks like
 //! - `app`: what runs where, and how much of it; `body`, `coding`, `json`: bytes in, within bounds
-//! - `spaces`, `profiles`, `bitmaps`, `snapshots`, `audiences`, `frozen`, `changes`, `questions`, `states`, `members`: one file a
-//!   noun of the API
+//! - `spaces`, `profiles`, `bitmaps`, `snapshots`, `audiences`, `frozen`, `changes`, `questions`, `states`, `acts`,
+//!   `lookalike`, `members`: one file a noun of the API
 //! - [`tokens`]: who may do what; `metrics`, `about`: what the server says of itself
 
 mod listen;
@@ -25,6 +25,7 @@ mod failure;
 mod reply;
 mod routes;
 
+mod acts;
 mod app;
 mod audiences;
 mod body;
@@ -34,6 +35,7 @@ mod json;
 mod bitmaps;
 mod changes;
 mod frozen;
+mod lookalike;
 mod members;
 mod pieces;
 mod profiles;

@@ -15,7 +15,10 @@ use super::dispatch::dispatch;
 use super::metrics::RouteMetrics;
 use super::reply::Reply;
 use super::tokens::Role;
-use super::{about, audiences, bitmaps, changes, frozen, members, profiles, questions, snapshots, spaces, states};
+use super::{
+    about, acts, audiences, bitmaps, changes, frozen, lookalike, members, profiles, questions, snapshots, spaces,
+    states,
+};
 
 /// Who may ask.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -105,6 +108,11 @@ pub(super) fn routes() -> Vec<Route> {
         route(POST, "/v1/spaces/{space}/overlap", Space(Read), questions::overlap),
         route(POST, "/v1/spaces/{space}/differences", Space(Read), questions::differences),
         route(POST, "/v1/spaces/{space}/plan", Space(Read), questions::plan),
+        route(POST, "/v1/spaces/{space}/explain", Space(Read), acts::explain),
+        route(POST, "/v1/spaces/{space}/split", Space(Read), acts::split),
+        route(POST, "/v1/spaces/{space}/audiences/{name}/split", Space(Read), acts::split_audience),
+        route(POST, "/v1/spaces/{space}/waterfall", Space(Read), acts::waterfall),
+        route(POST, "/v1/spaces/{space}/lookalike", Space(Read), lookalike::find),
         route(POST, "/v1/spaces/{space}/members", Space(Read), members::list),
     ]
 }

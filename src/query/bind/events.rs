@@ -446,7 +446,11 @@ impl<'a> Binder<'a> {
     }
 
     /// What an aggregate is computed of, checked to be of a type that it can be computed of.
-    fn aggregated<'s>(&self, aggregate: &'s EventAggregate, event: EventId) -> Result<(&'s Name, RowName<'a>)> {
+    pub(crate) fn aggregated<'s>(
+        &self,
+        aggregate: &'s EventAggregate,
+        event: EventId,
+    ) -> Result<(&'s Name, RowName<'a>)> {
         let Some(name) = &aggregate.of else {
             // `count(*)` looks at no column; any will do.
             let count = RowName { column: RowColumn::Day, row_type: RowType::Moment, values: None };
@@ -568,7 +572,7 @@ impl<'a> Binder<'a> {
         match scalar {
             Scalar::Literal(literal) => self.number(literal, "a sum or an average").map(Some),
             Scalar::ProfileAggregate(aggregate) => {
-                let plan = aggregate.filter.as_deref().map_or(Ok(Node::Everyone), |filter| self.plan(filter))?;
+                let plan = self.of_everyone(aggregate.filter.as_deref())?;
                 let (value, is_date) = self.aggregate_value(&aggregate.aggregate, &plan)?;
                 if is_date {
                     let message = "the subquery gives a date, this is a number".into();

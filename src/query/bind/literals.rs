@@ -120,10 +120,7 @@ impl Binder<'_> {
         op: CompareOp,
         aggregate: &ProfileAggregate,
     ) -> Result<Option<Range>> {
-        let plan = match &aggregate.filter {
-            Some(filter) => self.plan(filter)?,
-            None => Node::Everyone,
-        };
+        let plan = self.of_everyone(aggregate.filter.as_deref())?;
         let scale = match tag_type {
             TagType::Number { scale } => scale,
             _ => 0,
@@ -137,7 +134,7 @@ impl Binder<'_> {
         Ok(value.map(|value| value.range(op, scale)))
     }
 
-    pub(super) fn aggregate_value(&self, aggregate: &Aggregate, plan: &Node) -> Result<(Option<Fraction>, bool)> {
+    pub(crate) fn aggregate_value(&self, aggregate: &Aggregate, plan: &Node) -> Result<(Option<Fraction>, bool)> {
         let scaled = |value: Option<i64>, tag_type: TagType| match tag_type {
             TagType::Number { scale } => (value.map(|v| Fraction::of_scaled(v, scale)), false),
             _ => (value.map(|v| Fraction::of_scaled(v, 0)), true),
