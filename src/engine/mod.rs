@@ -12,6 +12,7 @@ mod behaviour;
 mod compare;
 mod events;
 mod frames;
+mod links;
 mod states;
 mod upserts;
 

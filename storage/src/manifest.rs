@@ -25,7 +25,7 @@ use crate::pack::{PartKind, PartName, PartPlace};
 use crate::stretch::Stretch;
 
 /// Format of manifests that this build writes; it reads this one and all before it.
-pub const MANIFEST_FORMAT: u32 = 2;
+pub const MANIFEST_FORMAT: u32 = 3;
 /// The current manifest's file name.
 pub(crate) const CURRENT: &str = "manifest";
 /// Directory of the kept ones.

@@ -18,11 +18,12 @@ use crossbeam::channel::bounded;
 use crate::apply::{Installed, schema_from, schema_to};
 use crate::bitmaps::StripeBitmaps;
 use crate::column::StripeColumn;
+use crate::erased::Living;
 use crate::error::{Error, Result};
 use crate::events::{EventField, EventStripe};
 use crate::field::{Field, FieldId, FieldStripe, Forward, Owner};
 use crate::files::create_dir;
-use crate::ids::{KNOWN, in_stripe, stripe_of};
+use crate::ids::KNOWN;
 use crate::index::HashIndex;
 use crate::keys::StripeKeys;
 use crate::lists::StripeLists;
@@ -151,9 +152,10 @@ pub(crate) fn open_view(space: &Path, manifest: &Manifest, packs: &mut Packs) ->
     Ok(view)
 }
 
-/// The index of an id type, or of the keys of an event.
+/// The index of an id type, of the keys of an event, or of who was joined.
 fn index_of(view: &mut View, owner: Owner) -> Option<&mut HashIndex> {
     match owner {
+        Owner::Joins => Some(&mut view.joins.index),
         Owner::Field(id) if field_exists(view, id) => Some(&mut view.field_mut(id).index),
         Owner::Event(event) => view.events.get_mut(event.0 as usize).map(|field| &mut Arc::make_mut(field).keys),
         Owner::Field(_) => None,
@@ -255,7 +257,7 @@ impl Output {
 enum Job<'a> {
     Stripe(&'a Field, usize),
     Values(&'a Field),
-    Index(&'a Field),
+    Index(Owner, &'a HashIndex),
     Rows(&'a EventField, usize),
     /// Values of the properties, and the table of keys.
     Dictionaries(&'a EventField),
@@ -264,7 +266,8 @@ enum Job<'a> {
 /// All of a view, the longest first.
 fn jobs(view: &View) -> Vec<Job<'_>> {
     let stripes = view.fields().flat_map(|field| (0..field.stripes.len()).map(move |at| Job::Stripe(field, at)));
-    let indexes = view.id_types.iter().map(|field| Job::Index(field));
+    let indexes = view.id_types.iter().map(|field| Job::Index(Owner::Field(field.id), &field.index));
+    let indexes = indexes.chain([Job::Index(Owner::Joins, &view.joins.index)]);
     let rows = view.events.iter().flat_map(|field| (0..field.stripes.len()).map(move |at| Job::Rows(field, at)));
     let dictionaries = view.events.iter().map(|field| Job::Dictionaries(field));
     let values = view.tags.iter().map(|field| Job::Values(field));
@@ -306,7 +309,7 @@ fn encode(view: &View, job: Job<'_>, purge: bool) -> Result<Leaves> {
             Ok(leaves(field, stripe)?.into_iter().map(|(kind, leaf)| (name(kind), leaf)).collect())
         }
         Job::Values(field) => encode_values(Owner::Field(field.id), 0, &field.values),
-        Job::Index(field) => encode_index(view, Owner::Field(field.id), &field.index, purge),
+        Job::Index(owner, index) => encode_index(view, owner, index, purge),
         Job::Rows(field, stripe) => encode_rows(view, field, stripe),
         Job::Dictionaries(field) => {
             let owner = Owner::Event(field.id);
@@ -329,11 +332,9 @@ fn encode_values(owner: Owner, number: u32, values: &Values) -> Result<Leaves> {
 }
 
 fn encode_index(view: &View, owner: Owner, index: &HashIndex, purge: bool) -> Result<Leaves> {
-    let live = view.live.stripes.iter().map(|s| Ok(s.bitmaps()?.value(KNOWN))).collect::<Result<Vec<_>>>()?;
-    let keep = |one_id: u32| {
-        let stripe = live.get(stripe_of(one_id));
-        !purge || stripe.is_some_and(|live| live.contains(in_stripe(one_id)))
-    };
+    let living = Living::of(view)?;
+    // Of who was joined, the survivor.
+    let keep = |one_id: u32| if purge { living.lives_as(one_id) } else { Some(one_id) };
     let (kept, table) = index.encode(purge, keep)?;
     let tables = index.tables()[..kept].iter().cloned().map(Leaf::Keep).chain(table.map(Leaf::Write));
     let name = |at| PartName { field: owner.number(), stripe: at, kind: PartKind::Index };
@@ -401,6 +402,7 @@ fn packs_to_leave(view: &View, packs: &Packs, options: &Options) -> BTreeSet<u64
         field.values.iter().filter_map(Values::base).for_each(&mut count);
         field.keys.tables().iter().for_each(&mut count);
     }
+    view.joins.index.tables().iter().for_each(&mut count);
     let mut leave = options.leave.clone();
     for (number, (bytes, parts)) in named {
         if let Some(pack) = packs.get(&number)
@@ -438,6 +440,8 @@ impl Written {
             }
             self.find_installed_dictionary(field)?;
         }
+        let joins = self.tables_of(Owner::Joins.number())?;
+        self.indexes.push((Owner::Joins, joins, view.joins.index.clone()));
         view.events.iter().try_for_each(|field| self.find_installed_events(field))
     }
 
