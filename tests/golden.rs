@@ -4,6 +4,7 @@
 //! ```text
 //!   tests/golden/store     answers.txt       format 1: people
 //!   tests/golden/store-2   answers-2.txt     format 2: people, events, named and dated states, some of them on the log
+//!   tests/golden/store-3   answers-3.txt     format 3: the same, and people who were joined
 //! ```
 //! `UPDATE_GOLDEN=1 cargo test --test golden` writes the last one anew, while its formats are not released. Times inside
 //! manifests differ from run to run, so the files are only ever read.
@@ -75,7 +76,8 @@ struct Golden {
 
 const FORMAT_1: Golden = Golden { format: 1, store: "store", answers: "answers.txt", kept: 2 };
 const FORMAT_2: Golden = Golden { format: 2, store: "store-2", answers: "answers-2.txt", kept: 6 };
-const LAST: Golden = FORMAT_2;
+const FORMAT_3: Golden = Golden { format: 3, store: "store-3", answers: "answers-3.txt", kept: 6 };
+const LAST: Golden = FORMAT_3;
 
 fn golden(what: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(what)
@@ -193,17 +195,28 @@ fn write_golden() {
         space.event_lines(body.as_bytes(), UpsertOptions::default(), move |a| sender.send(a).unwrap()).unwrap();
         receiver.recv().unwrap().unwrap();
     };
+    // As lines of identities: the second of each is joined to the first.
+    let link = |pairs: &[(u32, u32)]| {
+        let (sender, receiver) = mpsc::channel();
+        let line =
+            |(a, b): &(u32, u32)| format!("{{\"a\":{{\"member\":\"M{a:03}\"}},\"b\":{{\"phone\":\"138{b}\"}}}}\n");
+        let body: String = pairs.iter().map(line).collect();
+        space.link_lines(body.as_bytes(), UpsertOptions::default(), move |a| sender.send(a).unwrap()).unwrap();
+        assert_eq!(receiver.recv().unwrap().unwrap().joined as usize, pairs.len());
+    };
     let dated = |day| space.store().snapshot_dated(jiff::civil::date(2020, 10, 31).checked_add(day).unwrap()).unwrap();
     let days = |n: i64| jiff::Span::new().days(n);
     upsert(0, 24);
     space.store().snapshot(Some("before campaign")).unwrap();
     upsert(20, 30);
     dated(days(0));
+    link(&[(2, 12), (9, 22), (9, 2)]);
     space.store().write_and_wait(Request::Erase(vec![OneId(4)])).unwrap();
     space.store().snapshot(Some("second")).unwrap();
     space.store().snapshot(None).unwrap();
     // States that lie on the log behind parts.
     upsert(28, 34);
+    link(&[(6, 29)]);
     dated(days(2));
     upsert(3, 5);
     space.store().snapshot(Some("on the log")).unwrap();
@@ -213,6 +226,7 @@ fn write_golden() {
         "events": {"visit": {"properties": {"seconds": {"type": "number"}}}, "call": {}}}"#;
     space.extend_schema(serde_json::from_str(more).unwrap()).unwrap();
     upsert(32, 36);
+    link(&[(1, 21), (30, 35)]);
     space.store().write_and_wait(Request::Erase(vec![OneId(11)])).unwrap();
     let tier = space.store().view().schema().tag("tier").unwrap().0;
     let one_ids = [1, 2, 3, 30].into_iter().collect();
@@ -285,6 +299,11 @@ fn files_of_format_2_are_read_and_answer_as_they_did() {
     check_answers(FORMAT_2);
 }
 
+#[test]
+fn files_of_format_3_are_read_and_answer_as_they_did() {
+    check_answers(FORMAT_3);
+}
+
 fn check_answers(which: Golden) {
     updated();
     let wanted = std::fs::read_to_string(golden(which.answers)).unwrap();
@@ -311,7 +330,7 @@ fn check_answers(which: Golden) {
 #[test]
 fn a_newer_format_is_refused_and_left_untouched() {
     updated();
-    for which in [FORMAT_1, FORMAT_2] {
+    for which in [FORMAT_1, FORMAT_2, FORMAT_3] {
         check_refused(which);
     }
 }
