@@ -4,7 +4,7 @@
 //! ```text
 //!   tests/golden/store     answers.txt       format 1: people
 //!   tests/golden/store-2   answers-2.txt     format 2: people, events, named and dated states, some of them on the log
-//!   tests/golden/store-3   answers-3.txt     format 3: the same, and frozen audiences, one of them on the log
+//!   tests/golden/store-3   answers-3.txt     format 3: the same, joined people, and frozen audiences, one on the log
 //! ```
 //! `UPDATE_GOLDEN=1 cargo test --test golden` writes the last one anew, while its formats are not released. Times inside
 //! manifests differ from run to run, so the files are only ever read.
@@ -217,12 +217,22 @@ fn write_golden() {
         space.event_lines(body.as_bytes(), UpsertOptions::default(), move |a| sender.send(a).unwrap()).unwrap();
         receiver.recv().unwrap().unwrap();
     };
+    // As lines of identities: the second of each is joined to the first.
+    let link = |pairs: &[(u32, u32)]| {
+        let (sender, receiver) = mpsc::channel();
+        let line =
+            |(a, b): &(u32, u32)| format!("{{\"a\":{{\"member\":\"M{a:03}\"}},\"b\":{{\"phone\":\"138{b}\"}}}}\n");
+        let body: String = pairs.iter().map(line).collect();
+        space.link_lines(body.as_bytes(), UpsertOptions::default(), move |a| sender.send(a).unwrap()).unwrap();
+        assert_eq!(receiver.recv().unwrap().unwrap().joined as usize, pairs.len());
+    };
     let dated = |day| space.store().snapshot_dated(jiff::civil::date(2020, 10, 31).checked_add(day).unwrap()).unwrap();
     let days = |n: i64| jiff::Span::new().days(n);
     upsert(0, 24);
     space.store().snapshot(Some("before campaign")).unwrap();
     upsert(20, 30);
     dated(days(0));
+    link(&[(2, 12), (9, 22), (9, 2)]);
     let freeze = |name: &str, text: &str, day: i8| {
         let definition = Where::Text(text.into());
         let request = AudienceRequest { definition, description: String::new(), labels: Vec::new(), by: None };
@@ -241,6 +251,7 @@ fn write_golden() {
     space.store().snapshot(None).unwrap();
     // States that lie on the log behind parts.
     upsert(28, 34);
+    link(&[(6, 29)]);
     dated(days(2));
     upsert(3, 5);
     space.store().snapshot(Some("on the log")).unwrap();
@@ -252,6 +263,7 @@ fn write_golden() {
     upsert(32, 36);
     freeze("young", "age < 40", 2);
     freeze("yoga", "likes = 'yoga'", 3);
+    link(&[(1, 21), (30, 35)]);
     space.store().write_and_wait(Request::Erase(vec![OneId(11)])).unwrap();
     let tier = space.store().view().schema().tag("tier").unwrap().0;
     let one_ids = [1, 2, 3, 30].into_iter().collect();

@@ -15,6 +15,7 @@ mod compare;
 mod events;
 mod frames;
 mod frozen;
+mod links;
 mod lookalike;
 mod states;
 mod trend;

@@ -79,6 +79,7 @@ pub(super) fn routes() -> Vec<Route> {
 
         route(POST, "/v1/spaces/{space}/profiles", Space(Write), profiles::upsert),
         route(POST, "/v1/spaces/{space}/events", Space(Write), profiles::add_events),
+        route(POST, "/v1/spaces/{space}/identities", Space(Write), profiles::link),
         route(GET, "/v1/spaces/{space}/profiles/{id_type}/{id}", Space(Read), profiles::portrait),
         route(DELETE, "/v1/spaces/{space}/profiles/{id_type}/{id}", Space(Admin), profiles::erase),
         route(POST, "/v1/spaces/{space}/bitmaps/{tag}/{value}", Space(Write), bitmaps::put),

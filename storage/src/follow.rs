@@ -162,6 +162,7 @@ fn touched_by(record: &Record) -> Touched {
 
 fn touched_by_changes(changes: &Changes) -> Touched {
     let mut ids = changes.created.clone();
+    ids.extend(changes.joins.iter().flat_map(|join| [join.retired, join.survivor]));
     ids.extend(changes.identities.iter().map(|(_, one_id, _)| one_id));
     for (_, of_tag) in &changes.tags {
         match of_tag {

@@ -7,7 +7,7 @@
 //! - [`segment`], [`events`]: the rows of events; [`zone`]: the days that they fall on
 //! - [`values`], [`index`]: texts and identities to numbers
 //! - [`field`], [`frozen`], [`view`]: what a question reads
-//! - [`batch`] → `resolve`, `prepare` → `changes` → `apply`: the way of a write
+//! - [`batch`] → `resolve`, `meant`, `prepare` → `changes` → `apply`: the way of a write; `joins`: who became one
 //! - `log`, [`pack`], [`manifest`], `snapshot`: what is on disk
 //! - [`stretch`], `kept`, `erased` → `purge`, [`policy`], [`states`]: earlier states, and what they cost
 //! - [`store`], `keeper`: the order in which things become durable; [`follow`], [`bulk`], [`datadir`], [`verify`]
@@ -31,6 +31,7 @@ pub mod events;
 pub mod field;
 pub mod frozen;
 pub mod index;
+mod joins;
 pub mod values;
 pub mod view;
 pub mod zone;
@@ -38,9 +39,12 @@ pub mod zone;
 mod apply;
 pub mod batch;
 mod changes;
+mod meant;
 pub mod parallel;
 pub mod portable;
 mod prepare;
+mod prepare_events;
+mod prepare_joined;
 mod resolve;
 mod seen;
 pub mod upload;

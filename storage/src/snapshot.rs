@@ -20,12 +20,13 @@ use roaring::RoaringBitmap;
 use crate::apply::{Installed, schema_from, schema_to};
 use crate::bitmaps::StripeBitmaps;
 use crate::column::StripeColumn;
+use crate::erased::Living;
 use crate::error::{Error, Result};
 use crate::events::{EventField, EventStripe};
 use crate::field::{Field, FieldId, FieldStripe, Forward, Owner};
 use crate::files::create_dir;
 use crate::frozen::{self, Frozen, FrozenSets};
-use crate::ids::{KNOWN, in_stripe, stripe_of};
+use crate::ids::KNOWN;
 use crate::index::HashIndex;
 use crate::keys::StripeKeys;
 use crate::lists::StripeLists;
@@ -179,9 +180,10 @@ fn frozen_sets(space: &Path, manifest: &Manifest, packs: &Packs) -> Result<Froze
     Ok(sets)
 }
 
-/// The index of an id type, or of the keys of an event.
+/// The index of an id type, of the keys of an event, or of who was joined.
 fn index_of(view: &mut View, owner: Owner) -> Option<&mut HashIndex> {
     match owner {
+        Owner::Joins => Some(&mut view.joins.index),
         Owner::Field(id) if field_exists(view, id) => Some(&mut view.field_mut(id).index),
         Owner::Event(event) => view.events.get_mut(event.0 as usize).map(|field| &mut Arc::make_mut(field).keys),
         Owner::Field(_) => None,
@@ -288,7 +290,7 @@ impl Output {
 enum Job<'a> {
     Stripe(&'a Field, usize),
     Values(&'a Field),
-    Index(&'a Field),
+    Index(Owner, &'a HashIndex),
     Rows(&'a EventField, usize),
     /// Values of the properties, and the table of keys.
     Dictionaries(&'a EventField),
@@ -307,7 +309,8 @@ struct Purge<'a> {
 /// All of a view, the longest first.
 fn jobs(view: &View) -> Vec<Job<'_>> {
     let stripes = view.fields().flat_map(|field| (0..field.stripes.len()).map(move |at| Job::Stripe(field, at)));
-    let indexes = view.id_types.iter().map(|field| Job::Index(field));
+    let indexes = view.id_types.iter().map(|field| Job::Index(Owner::Field(field.id), &field.index));
+    let indexes = indexes.chain([Job::Index(Owner::Joins, &view.joins.index)]);
     let rows = view.events.iter().flat_map(|field| (0..field.stripes.len()).map(move |at| Job::Rows(field, at)));
     let dictionaries = view.events.iter().map(|field| Job::Dictionaries(field));
     let values = view.tags.iter().map(|field| Job::Values(field));
@@ -350,7 +353,7 @@ fn encode(view: &View, job: Job<'_>, purge: Purge<'_>) -> Result<Leaves> {
             Ok(leaves(field, stripe)?.into_iter().map(|(kind, leaf)| (name(kind), leaf)).collect())
         }
         Job::Values(field) => encode_values(Owner::Field(field.id), 0, &field.values),
-        Job::Index(field) => encode_index(view, Owner::Field(field.id), &field.index, purge.indexes),
+        Job::Index(owner, index) => encode_index(view, owner, index, purge.indexes),
         Job::Rows(field, stripe) => encode_rows(view, field, stripe),
         Job::Dictionaries(field) => {
             let owner = Owner::Event(field.id);
@@ -380,11 +383,9 @@ fn encode_values(owner: Owner, number: u32, values: &Values) -> Result<Leaves> {
 }
 
 fn encode_index(view: &View, owner: Owner, index: &HashIndex, purge: bool) -> Result<Leaves> {
-    let live = view.live.stripes.iter().map(|s| Ok(s.bitmaps()?.value(KNOWN))).collect::<Result<Vec<_>>>()?;
-    let keep = |one_id: u32| {
-        let stripe = live.get(stripe_of(one_id));
-        !purge || stripe.is_some_and(|live| live.contains(in_stripe(one_id)))
-    };
+    let living = Living::of(view)?;
+    // Of who was joined, the survivor.
+    let keep = |one_id: u32| if purge { living.lives_as(one_id) } else { Some(one_id) };
     let (kept, table) = index.encode(purge, keep)?;
     let tables = index.tables()[..kept].iter().cloned().map(Leaf::Keep).chain(table.map(Leaf::Write));
     let name = |at| PartName { field: owner.number(), stripe: at, kind: PartKind::Index };
@@ -453,6 +454,7 @@ fn packs_to_leave(view: &View, packs: &Packs, options: &Options) -> BTreeSet<u64
         field.keys.tables().iter().for_each(&mut count);
     }
     view.frozen.values().filter_map(|frozen| frozen.part()).for_each(&mut count);
+    view.joins.index.tables().iter().for_each(&mut count);
     let mut leave = options.leave.clone();
     for (number, (bytes, parts)) in named {
         if let Some(pack) = packs.get(&number)
@@ -490,6 +492,8 @@ impl Written {
             }
             self.find_installed_dictionary(field)?;
         }
+        let joins = self.tables_of(Owner::Joins.number())?;
+        self.indexes.push((Owner::Joins, joins, view.joins.index.clone()));
         view.events.iter().try_for_each(|field| self.find_installed_events(field))?;
         for (key, taken) in view.frozen.iter() {
             let name = taken.info().part_name();

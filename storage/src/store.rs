@@ -12,6 +12,7 @@
 //! Readers take the published view with one atomic load and never wait. Nothing is published, and nothing answered,
 //! before it is on stable storage. After a failed write or fsync of the log nothing more is accepted until restart.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -96,7 +97,8 @@ pub enum Request {
     Schema(SchemaJson),
     /// Events that are older than what is kept go.
     Expire,
-    /// People to erase; those that do not live are passed over, and the outcome's `accepted` counts the others.
+    /// People to erase, all of whoever was joined; those that do not live are passed over, and the outcome's `accepted`
+    /// counts the others.
     Erase(Vec<OneId>),
     /// An audience to save, or (without a definition) to let go.
     Audience {
@@ -594,13 +596,12 @@ impl Writer {
                 Ok((record, Outcome::default()))
             }
             Request::Erase(one_ids) => {
-                let mut live = Vec::new();
-                let distinct: std::collections::BTreeSet<OneId> = one_ids.into_iter().collect();
-                for one_id in distinct {
-                    if self.view.is_live(one_id)? {
-                        live.push(one_id.0);
-                    }
+                let mut live = BTreeSet::new();
+                for one_id in one_ids {
+                    // Who was found a moment ago may have been joined to somebody since.
+                    live.extend(self.view.lives_as(one_id)?.map(|OneId(one_id)| one_id));
                 }
+                let live: Vec<u32> = live.into_iter().collect();
                 let outcome = Outcome { accepted: live.len() as u32, ..Outcome::default() };
                 Ok(((!live.is_empty()).then_some(Record::Erase(live)), outcome))
             }

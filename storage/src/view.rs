@@ -12,6 +12,7 @@ use crate::field::{Field, FieldId};
 use crate::frozen::FrozenSets;
 use crate::ids::{KNOWN, OneId, in_stripe, stripe_of, stripes_for};
 use crate::index::hash_key;
+use crate::joins::Joins;
 use crate::keys::Keys;
 use crate::schema::{EventId, IdTypeId, Schema, TagId};
 use crate::values::Values;
@@ -26,6 +27,7 @@ pub struct View {
     /// How often somebody was erased since the space was opened: earlier states are held against it.
     pub(crate) erasures: u64,
     pub(crate) live: Arc<Field>,
+    pub(crate) joins: Joins,
     pub(crate) id_types: Vec<Arc<Field>>,
     pub(crate) tags: Vec<Arc<Field>>,
     pub(crate) events: Vec<Arc<EventField>>,
@@ -45,6 +47,7 @@ impl View {
             profile_count: 0,
             erasures: 0,
             live: Arc::new(Field::empty(FieldId::Live, None)),
+            joins: Joins::default(),
             id_types: Vec::new(),
             tags: Vec::new(),
             events: Vec::new(),
@@ -143,6 +146,19 @@ impl View {
         Ok(self.live.stripe(stripe_of(one_id.0)).bitmaps()?.value(KNOWN).contains(in_stripe(one_id.0)))
     }
 
+    /// The live profile that a OneID is, or was joined to; nothing for one that was erased, or never given out.
+    ///
+    /// # Errors
+    /// [`crate::Error::Corrupt`].
+    pub fn lives_as(&self, one_id: OneId) -> Result<Option<OneId>> {
+        let mut at = one_id;
+        while !self.is_live(at)? {
+            let Some(survivor) = self.joins.survivor_of(at.0)? else { return Ok(None) };
+            at = OneId(survivor);
+        }
+        Ok(Some(at))
+    }
+
     /// The profile that has an identity. A few cache lines.
     ///
     /// # Errors
@@ -183,6 +199,7 @@ impl View {
     /// The view as a store snapshot is to take it; what changes here from now on is not in it.
     pub(crate) fn split(&mut self) -> View {
         let mut taken = self.clone();
+        taken.joins.index = self.joins.index.split();
         for (mine, taken) in self.id_types.iter_mut().zip(&mut taken.id_types) {
             let index = Arc::make_mut(mine).index.split();
             Arc::make_mut(taken).index = index;
