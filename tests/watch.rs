@@ -19,7 +19,7 @@ use oracle::predicates::Maker;
 use oracle::random::{Random, seed, setting};
 
 /// Populations unless `HEADCOUNT_WATCHED` says otherwise.
-const POPULATIONS: u64 = 24;
+const POPULATIONS: u64 = 5;
 /// What was not told by then is not told at all.
 const LATEST: Duration = Duration::from_secs(30);
 /// Audiences of random predicates; as many again are built on them.
