@@ -14,6 +14,7 @@
 //! - `app`: what runs where, and how much of it; `body`, `coding`, `json`: bytes in, within bounds
 //! - `spaces`, `profiles`, `bitmaps`, `snapshots`, `questions`, `states`, `members`: one file a noun of the API
 //! - [`tokens`]: who may do what; `metrics`, `about`: what the server says of itself
+//! - `page`: the segment builder's page and the API reference, built from `page/src` into `page/dist`
 
 mod listen;
 mod watched;
@@ -41,6 +42,7 @@ mod states;
 
 mod about;
 mod metrics;
+mod page;
 pub mod tokens;
 
 use std::net::SocketAddr;

@@ -15,7 +15,7 @@ use super::dispatch::dispatch;
 use super::metrics::RouteMetrics;
 use super::reply::Reply;
 use super::tokens::Role;
-use super::{about, audiences, bitmaps, members, profiles, questions, snapshots, spaces, states};
+use super::{about, audiences, bitmaps, members, page, profiles, questions, snapshots, spaces, states};
 
 /// Who may ask.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,7 +64,9 @@ pub(super) fn routes() -> Vec<Route> {
     use Access::{NewSpace, Open, Server, Space};
     use Role::{Admin, Read, Write};
     vec![
-        route(GET, "/", Open, about::index),
+        route(GET, "/", Open, page::index),
+        route(GET, "/docs", Open, page::docs),
+        route(GET, "/page/{file}", Open, page::file),
         route(GET, "/openapi.json", Open, about::openapi),
         route(GET, "/health/live", Open, about::live),
         route(GET, "/health/ready", Open, about::ready),
