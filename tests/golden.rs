@@ -4,6 +4,7 @@
 //! ```text
 //!   tests/golden/store     answers.txt       format 1: people
 //!   tests/golden/store-2   answers-2.txt     format 2: people, events, named and dated states, some of them on the log
+//!   tests/golden/store-3   answers-3.txt     format 3: the same, joined people, and frozen audiences, one on the log
 //! ```
 //! `UPDATE_GOLDEN=1 cargo test --test golden` writes the last one anew, while its formats are not released. Times inside
 //! manifests differ from run to run, so the files are only ever read.
@@ -12,9 +13,10 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 
 use headcount::engine::{
-    CrosstabRequest, DistributionRequest, Engine, EngineOptions, MembersRequest, Question, Space, UpsertOptions, Where,
+    AudienceRequest, CrosstabRequest, DistributionRequest, Engine, EngineOptions, MembersRequest, Question, Space,
+    UpsertOptions, Where,
 };
-use storage::{OneId, Request};
+use storage::{Freezing, OneId, Request};
 
 const CONDITIONS: &[&str] = &[
     "TRUE",
@@ -75,7 +77,8 @@ struct Golden {
 
 const FORMAT_1: Golden = Golden { format: 1, store: "store", answers: "answers.txt", kept: 2 };
 const FORMAT_2: Golden = Golden { format: 2, store: "store-2", answers: "answers-2.txt", kept: 6 };
-const LAST: Golden = FORMAT_2;
+const FORMAT_3: Golden = Golden { format: 3, store: "store-3", answers: "answers-3.txt", kept: 6 };
+const LAST: Golden = FORMAT_3;
 
 fn golden(what: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(what)
@@ -98,6 +101,9 @@ fn answers(space: &Space) -> String {
     let all = Question::default();
     if !space.store().view().schema().events.is_empty() {
         said += &event_answers(space);
+    }
+    if !space.store().view().audiences().is_empty() {
+        said += &frozen_answers(space);
     }
     let tags: Vec<String> = space.store().view().schema().tags.iter().map(|tag| tag.name.clone()).collect();
     for tag in &tags {
@@ -122,6 +128,24 @@ fn answers(space: &Space) -> String {
             "snapshot {:?}{date} of data version {}, {} people\n",
             info.name, info.data_version, info.profile_count
         );
+    }
+    said
+}
+
+/// Frozen audiences, as text.
+fn frozen_answers(space: &Space) -> String {
+    let mut said = String::new();
+    for name in ["yoga", "young"] {
+        for listed in space.frozen_list(name).unwrap().value.snapshots {
+            let (date, snapshot) = (&listed.snapshot.date, &listed.snapshot);
+            let text = format!("in_snapshot('{name}', DATE '{date}')");
+            let question = Question { audience: Some(Where::Text(text)), ..Question::default() };
+            let ids = space.member_ids(&question).unwrap().value;
+            said += &format!(
+                "{name} {date}: {} of {} by version {}: {ids:?}\n",
+                snapshot.living, snapshot.count, snapshot.version
+            );
+        }
     }
     said
 }
@@ -193,17 +217,41 @@ fn write_golden() {
         space.event_lines(body.as_bytes(), UpsertOptions::default(), move |a| sender.send(a).unwrap()).unwrap();
         receiver.recv().unwrap().unwrap();
     };
+    // As lines of identities: the second of each is joined to the first.
+    let link = |pairs: &[(u32, u32)]| {
+        let (sender, receiver) = mpsc::channel();
+        let line =
+            |(a, b): &(u32, u32)| format!("{{\"a\":{{\"member\":\"M{a:03}\"}},\"b\":{{\"phone\":\"138{b}\"}}}}\n");
+        let body: String = pairs.iter().map(line).collect();
+        space.link_lines(body.as_bytes(), UpsertOptions::default(), move |a| sender.send(a).unwrap()).unwrap();
+        assert_eq!(receiver.recv().unwrap().unwrap().joined as usize, pairs.len());
+    };
     let dated = |day| space.store().snapshot_dated(jiff::civil::date(2020, 10, 31).checked_add(day).unwrap()).unwrap();
     let days = |n: i64| jiff::Span::new().days(n);
     upsert(0, 24);
     space.store().snapshot(Some("before campaign")).unwrap();
     upsert(20, 30);
     dated(days(0));
+    link(&[(2, 12), (9, 22), (9, 2)]);
+    let freeze = |name: &str, text: &str, day: i8| {
+        let definition = Where::Text(text.into());
+        let request = AudienceRequest { definition, description: String::new(), labels: Vec::new(), by: None };
+        space.put_audience(name, &request).unwrap();
+        let question = Question { audience: Some(Where::Text(text.into())), ..Question::default() };
+        let found = space.member_bitmap(&question).unwrap();
+        let (count, erasures) = (found.value.len(), space.store().view().erasures());
+        let bytes = storage::portable::write_portable(&found.value);
+        let members = Some(Freezing { bytes, count, version: 1, data_version: found.data_version, erasures });
+        let date = jiff::civil::date(2020, 11, day);
+        space.store().write_and_wait(Request::Frozen { audience: name.into(), date, members }).unwrap();
+    };
+    freeze("yoga", "likes = 'yoga'", 1);
     space.store().write_and_wait(Request::Erase(vec![OneId(4)])).unwrap();
     space.store().snapshot(Some("second")).unwrap();
     space.store().snapshot(None).unwrap();
     // States that lie on the log behind parts.
     upsert(28, 34);
+    link(&[(6, 29)]);
     dated(days(2));
     upsert(3, 5);
     space.store().snapshot(Some("on the log")).unwrap();
@@ -213,6 +261,9 @@ fn write_golden() {
         "events": {"visit": {"properties": {"seconds": {"type": "number"}}}, "call": {}}}"#;
     space.extend_schema(serde_json::from_str(more).unwrap()).unwrap();
     upsert(32, 36);
+    freeze("young", "age < 40", 2);
+    freeze("yoga", "likes = 'yoga'", 3);
+    link(&[(1, 21), (30, 35)]);
     space.store().write_and_wait(Request::Erase(vec![OneId(11)])).unwrap();
     let tier = space.store().view().schema().tag("tier").unwrap().0;
     let one_ids = [1, 2, 3, 30].into_iter().collect();
@@ -285,6 +336,11 @@ fn files_of_format_2_are_read_and_answer_as_they_did() {
     check_answers(FORMAT_2);
 }
 
+#[test]
+fn files_of_format_3_are_read_and_answer_as_they_did() {
+    check_answers(FORMAT_3);
+}
+
 fn check_answers(which: Golden) {
     updated();
     let wanted = std::fs::read_to_string(golden(which.answers)).unwrap();
@@ -311,7 +367,7 @@ fn check_answers(which: Golden) {
 #[test]
 fn a_newer_format_is_refused_and_left_untouched() {
     updated();
-    for which in [FORMAT_1, FORMAT_2] {
+    for which in [FORMAT_1, FORMAT_2, FORMAT_3] {
         check_refused(which);
     }
 }

@@ -47,6 +47,45 @@ fn walk(group: &Group<'_>, path: String, steps: &mut Vec<usize>, found: &mut Vec
     steps.truncate(depth);
 }
 
+/// A rule or group of the canonical tree, and the predicate that it stands for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Rule<'p> {
+    /// JSON Pointer in the canonical tree; of the root none.
+    pub path: String,
+    /// What it says, with the NOT of a group that has one.
+    pub predicate: &'p Predicate,
+    /// What a group is made of; nothing of a leaf.
+    pub group: Option<RuleGroup<'p>>,
+}
+
+/// A group of rules.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RuleGroup<'p> {
+    /// Everyone else.
+    pub negated: bool,
+    /// Any of, rather than all of.
+    pub is_or: bool,
+    /// In order.
+    pub rules: Vec<Rule<'p>>,
+}
+
+/// The canonical tree from its root down to its leaves, which are those of [`clauses`].
+pub fn rules(predicate: &Predicate) -> Rule<'_> {
+    rule_of(predicate, root_group(predicate), String::new())
+}
+
+fn rule_of<'p>(predicate: &'p Predicate, group: Group<'p>, path: String) -> Rule<'p> {
+    let rules = group.children.iter().zip(0..).map(|(child, index): (_, usize)| {
+        let path = format!("{path}/rules/{index}");
+        match shape(child) {
+            Shape::Leaf => Rule { path, predicate: child, group: None },
+            Shape::Group(group) => rule_of(child, group, path),
+        }
+    });
+    let group = RuleGroup { negated: group.negated, is_or: group.junction == Junction::Or, rules: rules.collect() };
+    Rule { path, predicate, group: Some(group) }
+}
+
 /// What a predicate is in the canonical tree.
 pub(crate) enum Shape<'a> {
     /// One rule.

@@ -40,7 +40,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-pub use clauses::{Clause, clauses};
+pub use clauses::{Clause, Rule, RuleGroup, clauses, rules};
 pub use dates::{date as parse_date, timestamp as parse_timestamp};
 pub use diagnostic::Diagnostic;
 pub use nearest::nearest;

@@ -28,6 +28,15 @@ pub(super) struct ExportArgs {
     /// Columns: tags, id types and one_id; all unless said
     #[arg(long, value_name = "NAME,…", value_delimiter = ',')]
     columns: Vec<String>,
+    /// A random choice of so many
+    #[arg(long, value_name = "N")]
+    sample: Option<u64>,
+    /// Another choice for another seed
+    #[arg(long, value_name = "S", default_value_t = 0, requires = "sample")]
+    seed: u64,
+    /// Tags whose mix the choice has as the whole has it
+    #[arg(long, value_name = "TAG,…", value_delimiter = ',', requires = "sample")]
+    stratify: Vec<String>,
     #[command(flatten)]
     target: TargetArgs,
 }
@@ -69,7 +78,10 @@ fn from_server(
         Some(Format::Parquet) => "application/vnd.apache.parquet",
     };
     let columns = (!args.columns.is_empty()).then_some(&args.columns);
-    let mut body = json!({"where": args.audience});
+    let mut body = json!({"where": args.audience, "sample": args.sample, "seed": args.seed});
+    if !args.stratify.is_empty() {
+        body["stratify"] = json!(args.stratify);
+    }
     if let Some(columns) = columns {
         body["columns"] = json!(columns);
     } else if format.is_some() {
@@ -89,8 +101,15 @@ fn from_directory(args: &ExportArgs, format: Option<Format>, out: &std::path::Pa
     let engine = Engine::open(&args.target.data.data, &options)?;
     let space = engine.space(&args.target.space)?;
     let question = Question { audience: Some(Where::Text(args.audience.clone())), ..Question::default() };
+    let sampled = MembersRequest {
+        sample: args.sample,
+        seed: args.seed,
+        stratify: args.stratify.clone(),
+        ..MembersRequest::default()
+    };
     let Some(format) = format else {
-        let bitmap = space.member_bitmap(&question).map_err(|error| explained(&error, &args.audience))?.value;
+        let found = space.listed_bitmap(&question, &sampled);
+        let (bitmap, _) = found.map_err(|error| explained(&error, &args.audience))?;
         let mut file = File::create(out)?;
         file.write_all(&storage::portable::write_portable(&bitmap))?;
         file.sync_all()?;
@@ -103,7 +122,7 @@ fn from_directory(args: &ExportArgs, format: Option<Format>, out: &std::path::Pa
     };
     let mut writer: Box<dyn FrameWriter> = create(out, format, Shape::Flat)?;
     let mut failed = None;
-    let request = MembersRequest { columns, ..MembersRequest::default() };
+    let request = MembersRequest { columns, ..sampled };
     let total = space.member_frames(&question, &request, &mut |frame| {
         writer.write(&frame).map_err(|error| {
             failed = Some(error.to_string());

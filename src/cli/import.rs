@@ -70,11 +70,12 @@ pub(super) fn run(args: &ImportArgs) -> Outcome {
     report.finish()?;
     let seconds = start.elapsed().as_secs_f64();
     println!(
-        "{} rows in {seconds:.1} s ({} a second): {} accepted, {} new people, {} seen before, {} rejected",
+        "{} rows in {seconds:.1} s ({} a second): {} accepted, {} new people, {} joined, {} seen before, {} rejected",
         grouped(loaded.accepted + loaded.rejected),
         grouped(((loaded.accepted + loaded.rejected) as f64 / seconds) as u64),
         grouped(loaded.accepted),
         grouped(loaded.created),
+        grouped(loaded.joined),
         grouped(loaded.duplicates),
         grouped(loaded.rejected)
     );
@@ -283,6 +284,7 @@ fn load_all(
         bar.finish_and_clear();
         total.accepted += loaded.accepted;
         total.created += loaded.created;
+        total.joined += loaded.joined;
         total.duplicates += loaded.duplicates;
         total.rejected += loaded.rejected;
     }
@@ -319,6 +321,7 @@ impl Target for ServerTarget {
         Ok(BatchOutcome {
             accepted: answer["accepted"].as_u64().unwrap_or(0) as u32,
             created: answer["created"].as_u64().unwrap_or(0) as u32,
+            joined: answer["joined"].as_u64().unwrap_or(0) as u32,
             duplicates: answer["duplicates"].as_u64().unwrap_or(0) as u32,
             rejected: rejected.collect(),
             data_version: answer["data_version"].as_u64().unwrap_or(0),

@@ -11,6 +11,7 @@ use queryparser::{Parsed, nearest};
 use serde::{Deserialize, Serialize};
 use storage::View;
 
+use super::audiences::Lookup;
 use super::behaviour::named_event;
 use super::{Result, Space};
 use crate::query::bind::{Warning, day_number, request_fault};
@@ -24,6 +25,7 @@ use crate::query::groups::Axis;
 use crate::query::happened::latest_events;
 use crate::query::penetration::of_property;
 use crate::query::people::{Listing, Portrait, list, portrait};
+use crate::query::sample::{Sample, TAGS_MAX};
 use crate::query::select::{Table, ordering, select};
 use crate::query::{self, Binder, Budget, Column, Context, Node};
 
@@ -139,6 +141,10 @@ pub struct MembersRequest {
     pub sample: Option<u64>,
     /// Another choice for another seed.
     pub seed: u64,
+    /// Tags whose mix the choice has as the whole has it.
+    pub stratify: Vec<String>,
+    /// Only of this data version, so that pages of a list are of one.
+    pub data_version: Option<u64>,
     /// `age DESC`.
     pub order_by: Option<String>,
     /// So many of each one's latest events, newest first, in a column `events`; none unless said.
@@ -292,8 +298,9 @@ impl Space {
                 order_by: request.order_by.as_deref().map(|text| order_by(asked.ctx, text)).transpose()?.flatten(),
                 after: request.after,
                 limit: request.limit,
-                sample: request.sample.map(|n| (n, request.seed)),
+                sample: sample(asked.ctx, request)?,
             };
+            check_version(asked.ctx, request)?;
             let ctx = asked.ctx;
             if request.events == 0 {
                 head(&names, ctx.view.data_version())?;
@@ -331,6 +338,35 @@ impl Space {
         })
     }
 
+    /// Those of them whom a request lists, and the data version that it has seen.
+    ///
+    /// # Errors
+    /// As [`Space::members`].
+    pub fn listed_bitmap(
+        &self,
+        question: &Question,
+        request: &MembersRequest,
+    ) -> Result<(roaring::RoaringBitmap, u64)> {
+        let is_part = request.limit.is_some() || request.after.is_some() || request.sample.is_some();
+        if is_part || request.data_version.is_some() || !request.stratify.is_empty() {
+            // Which members, not which columns: the order of a bitmap is its own.
+            let only = MembersRequest { ids: Some(Vec::new()), columns: Vec::new(), ..request.clone() };
+            let (mut ids, mut version) = (Vec::new(), 0);
+            let head = |_: &[String], data_version| {
+                version = data_version;
+                Ok(())
+            };
+            let each = |one_id: u32, _: &[Cell<'_>]| {
+                ids.push(one_id);
+                Ok(())
+            };
+            self.members(question, &only, head, each)?;
+            return Ok((ids.into_iter().collect(), version));
+        }
+        let answer = self.member_bitmap(question)?;
+        Ok((answer.value, answer.data_version))
+    }
+
     /// Everything known of one person.
     ///
     /// # Errors
@@ -352,6 +388,21 @@ impl Space {
         elapsed_ms_max: u64,
         run: impl FnOnce(&Context<'_>) -> Result<T>,
     ) -> Result<T> {
+        // Definitions are those of the present, whatever state is asked.
+        let lookup = self.lookup(&self.store.view());
+        self.in_context_of(view, &lookup, None, question, elapsed_ms_max, run)
+    }
+
+    /// As above, by other definitions, and only of those who are asked about.
+    pub(super) fn in_context_of<T>(
+        &self,
+        view: &View,
+        lookup: &Lookup<'_>,
+        among: Option<&Node>,
+        question: &Question,
+        elapsed_ms_max: u64,
+        run: impl FnOnce(&Context<'_>) -> Result<T>,
+    ) -> Result<T> {
         let limits = &self.shared.limits;
         let elapsed_ms = question.timeout_ms.map_or(elapsed_ms_max, |ms| ms.min(elapsed_ms_max));
         let budget = Budget::new(elapsed_ms, question.cancelled.clone());
@@ -359,18 +410,9 @@ impl Space {
         // What is remembered is of the present: people can be erased from an earlier state, whose version stays.
         let earlier = query::Remembered::default();
         let remembered = if question.state.is_some() { &earlier } else { &self.remembered };
-        // Definitions are those of the present, whatever state is asked.
-        let lookup = self.lookup(&self.store.view());
-        run(&Context {
-            view,
-            as_of,
-            limits,
-            budget: &budget,
-            remembered,
-            threads: &self.shared.threads,
-            audiences: &lookup,
-            states: &self.store,
-        })
+        let threads = &self.shared.threads;
+        let states = &self.store;
+        run(&Context { view, as_of, limits, budget: &budget, remembered, threads, audiences: lookup, states, among })
     }
 
     pub(super) fn ask<T>(
@@ -497,6 +539,45 @@ fn member_columns(view: &View, request: &MembersRequest) -> Result<(Vec<String>,
     }
     let all: Vec<(String, Column)> = ids.into_iter().chain(named).collect();
     Ok(all.into_iter().unzip())
+}
+
+/// The random choice that a request asks for.
+fn sample(ctx: &Context<'_>, request: &MembersRequest) -> Result<Option<Sample>> {
+    let fault = |code, pointer: &str, message: String| Err(request_fault(code, pointer, message, None).into());
+    let tags = &request.stratify;
+    let Some(count) = request.sample else {
+        return match tags.is_empty() {
+            true => Ok(None),
+            false => fault("missing_key", "/stratify", "the mix is that of a `sample`, which is missing".into()),
+        };
+    };
+    if tags.len() > TAGS_MAX {
+        return fault("too_many_tags", "/stratify", format!("a sample keeps the mix of at most {TAGS_MAX} tags"));
+    }
+    let mut strata = Vec::with_capacity(tags.len());
+    for (name, at) in tags.iter().zip(0..) {
+        let pointer = format!("/stratify/{at}");
+        let axis = named_tag(ctx.view, name, &pointer)?;
+        if !axis.is_single() {
+            let message = format!("`{name}` is a set: people have several of its values, and strata do not overlap");
+            return fault("wrong_type", &pointer, message);
+        }
+        strata.push(axis);
+    }
+    Ok(Some(Sample { count, seed: request.seed, strata }))
+}
+
+/// Whether the data is still what the pages before were of.
+fn check_version(ctx: &Context<'_>, request: &MembersRequest) -> Result<()> {
+    let present = ctx.view.data_version();
+    match request.data_version {
+        Some(wanted) if wanted != present => {
+            let message = format!("the data is at version {present}, no longer at {wanted}");
+            let hint = Some("begin the list anew, or ask a named store snapshot in `state`".into());
+            Err(request_fault("data_version_gone", "/data_version", message, hint).into())
+        }
+        _ => Ok(()),
+    }
 }
 
 /// `age DESC`: one number or date; `one_id` is the order that there is anyway.

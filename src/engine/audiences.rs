@@ -5,17 +5,20 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
+use jiff::civil::Date;
 use queryparser::Parsed;
 use queryparser::ast::Predicate;
 use serde::{Deserialize, Serialize};
 use storage::schema::is_name;
-use storage::{Request, View};
+use storage::{FrozenSets, Request, View};
 
 use super::ask::{answer, parse_limited};
+use super::frozen::{FrozenMemory, frozen_of};
 use super::{Answer, Error, Question, Result, Space, Where};
 use crate::query::audiences::{Audiences, Moment, Saved, used_by};
 use crate::query::bind::{Binder, request_fault};
-use crate::query::plan::Node;
+use crate::query::frozen::snapshots_used_by;
+use crate::query::plan::{IdSet, Node};
 use crate::query::totals::count;
 use crate::query::{self};
 
@@ -73,9 +76,9 @@ pub struct AudienceShown {
     pub text: String,
     /// And as canonical tree.
     pub tree: serde_json::Value,
-    /// Audiences that it is built on.
+    /// Audiences that it is built on, or on a snapshot of which.
     pub uses: Vec<String>,
-    /// Audiences that are built on it.
+    /// Audiences that are built on it, or on a snapshot of it.
     pub used_by: Vec<String>,
     /// How many are in it; none where only the list was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -105,6 +108,12 @@ pub struct AudienceRequest {
     pub by: Option<String>,
 }
 
+/// Audience and version, by which catalogue, and when.
+type MembersKey = (String, u64, u64, Moment);
+
+/// Who was in which.
+pub(super) type MembersMemory = HashMap<MembersKey, Node>;
+
 /// A spelling that was read, and what it says.
 type Read = (Arc<str>, Arc<Saved>);
 
@@ -114,19 +123,30 @@ pub(super) struct Memory {
     /// By name: the spelling that was read, and what it says.
     read: Mutex<HashMap<String, Read>>,
     /// Who was in which version at which moment.
-    members: Mutex<HashMap<(String, u64, Moment), Node>>,
+    members: Mutex<MembersMemory>,
+    /// Sets that were frozen, read.
+    pub(super) frozen: FrozenMemory,
     /// Held while a definition is checked and written: two that are checked at once could make a circle.
-    writing: Mutex<()>,
+    pub(super) writing: Mutex<()>,
 }
 
 /// The audiences of a space, as they are at the start of a question.
 pub(super) struct Lookup<'a> {
     pub(super) saved: Arc<BTreeMap<String, Arc<str>>>,
+    pub(super) frozen: Arc<FrozenSets>,
+    /// Which definitions and snapshots these are: what an earlier state holds depends on them, too.
+    pub(super) catalogue: u64,
     pub(super) memory: &'a Memory,
+    /// Who is in which, where that was found already.
+    pub(super) members: &'a Mutex<MembersMemory>,
     pub(super) limits: &'a query::Limits,
 }
 
 impl Lookup<'_> {
+    fn key(&self, saved: &Saved, moment: &Moment) -> MembersKey {
+        (saved.name.clone(), saved.version, self.catalogue, moment.clone())
+    }
+
     fn kept(&self, name: &str) -> Result<Option<Kept>> {
         let broken = |e: serde_json::Error| Error::Request {
             code: "internal",
@@ -136,7 +156,7 @@ impl Lookup<'_> {
         self.saved.get(name).map(|text| serde_json::from_str(text).map_err(broken)).transpose()
     }
 
-    fn saved(&self, name: &str) -> Result<Option<Arc<Saved>>> {
+    pub(super) fn saved(&self, name: &str) -> Result<Option<Arc<Saved>>> {
         let Some(text) = self.saved.get(name) else { return Ok(None) };
         let mut read = self.memory.read.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((known, saved)) = read.get(name)
@@ -152,14 +172,28 @@ impl Lookup<'_> {
     }
 
     /// Names that an audience is built on.
-    fn uses(&self, name: &str) -> Result<Vec<String>> {
+    pub(super) fn uses(&self, name: &str) -> Result<Vec<String>> {
         Ok(self.saved(name)?.map_or_else(Vec::new, |saved| names_in(&saved.parsed.ast)))
     }
 
+    /// The same, and names of audiences that it is built on snapshots of.
+    fn built_on(&self, name: &str) -> Result<Vec<String>> {
+        let mut names = self.uses(name)?;
+        if let Some(saved) = self.saved(name)? {
+            for (audience, _) in snapshots_used_by(&saved.parsed.ast) {
+                if !names.contains(&audience.text) {
+                    names.push(audience.text.clone());
+                }
+            }
+        }
+        Ok(names)
+    }
+
+    /// Names of the others that are built on an audience, or on a snapshot of it.
     fn used_by(&self, name: &str) -> Result<Vec<String>> {
         let mut users = Vec::new();
-        for other in self.saved.keys() {
-            if self.uses(other)?.iter().any(|used| used == name) {
+        for other in self.saved.keys().filter(|other| *other != name) {
+            if self.built_on(other)?.iter().any(|used| used == name) {
                 users.push(other.clone());
             }
         }
@@ -190,7 +224,7 @@ impl Lookup<'_> {
             present: kept.present,
             text: queryparser::predicate_text(&saved.parsed.ast),
             tree: queryparser::predicate_tree(&saved.parsed.ast),
-            uses: names_in(&saved.parsed.ast),
+            uses: self.built_on(name)?,
             used_by: self.used_by(name)?,
             count: None,
             history: None,
@@ -212,19 +246,28 @@ impl Audiences for Lookup<'_> {
     }
 
     fn remembered(&self, saved: &Saved, moment: &Moment) -> Option<Node> {
-        let members = self.memory.members.lock().unwrap_or_else(PoisonError::into_inner);
-        members.get(&(saved.name.clone(), saved.version, moment.clone())).cloned()
+        let members = self.members.lock().unwrap_or_else(PoisonError::into_inner);
+        members.get(&self.key(saved, moment)).cloned()
     }
 
     fn remember(&self, saved: &Saved, moment: &Moment, members: &Node) {
-        let mut all = self.memory.members.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self.members.lock().unwrap_or_else(PoisonError::into_inner);
         if all.len() >= REMEMBERED_MAX {
-            all.retain(|(_, _, of), _| of == moment);
+            all.retain(|(.., of), _| of == moment);
         }
         if all.len() >= REMEMBERED_MAX {
             all.clear();
         }
-        all.insert((saved.name.clone(), saved.version, moment.clone()), members.clone());
+        all.insert(self.key(saved, moment), members.clone());
+    }
+
+    fn frozen(&self, name: &str, date: Date) -> query::Result<Option<Arc<IdSet>>> {
+        let found = self.frozen.get(&(name.into(), date));
+        found.map(|frozen| self.memory.frozen.read(date, frozen)).transpose()
+    }
+
+    fn frozen_days(&self, name: &str) -> Vec<Date> {
+        frozen_of(&self.frozen, name).map(|(date, _)| date).collect()
     }
 }
 
@@ -241,7 +284,9 @@ fn parse_definition(definition: &serde_json::Value, limits: &query::Limits) -> R
 
 impl Space {
     pub(super) fn lookup(&self, view: &View) -> Lookup<'_> {
-        Lookup { saved: view.audiences().clone(), memory: &self.audiences, limits: &self.shared.limits }
+        let (saved, frozen, catalogue) = (view.audiences().clone(), view.frozen().clone(), view.catalogue());
+        let (memory, limits) = (&self.audiences, &self.shared.limits);
+        Lookup { saved, frozen, catalogue, memory, members: &memory.members, limits }
     }
 
     /// Saves an audience under a name; the same again changes nothing.
@@ -322,7 +367,7 @@ impl Space {
         Ok(answer(shown, &view, start, Vec::new()))
     }
 
-    fn no_audience(&self, lookup: &Lookup<'_>, name: &str) -> Error {
+    pub(super) fn no_audience(&self, lookup: &Lookup<'_>, name: &str) -> Error {
         let near = queryparser::nearest(name, lookup.saved.keys().map(String::as_str));
         Error::UnknownAudience { name: name.into(), hint: near.map(|near| format!("did you mean `{near}`?")) }
     }
@@ -342,7 +387,7 @@ impl Space {
         Ok(answer(AudienceList { audiences }, &view, start, Vec::new()))
     }
 
-    /// Lets an audience go that no other is built on.
+    /// Lets an audience go that no other is built on, and its snapshots with it.
     ///
     /// # Errors
     /// An unknown name; [`Error::AudienceInUse`]; a failed write.

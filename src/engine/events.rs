@@ -76,7 +76,7 @@ impl<'s> EventLines<'s> {
         let part = |name: &str| parts.iter().find(|(key, _)| key == name).map(|(_, raw)| *raw);
         let (event, declared) = self.event(part("event"))?;
         let mut row = Row {
-            ids: read_ids(self.schema, part("id"))?,
+            ids: read_ids(self.schema, part("id"), "id")?,
             event,
             at: self.moment(part("at"))?,
             key: part("key").map(key_of).transpose()?.flatten(),

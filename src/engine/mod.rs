@@ -6,21 +6,35 @@
 //!     └ Space ── Store (writer, view)          ask: view → Context → parse, bind, run → Answer
 //! ```
 
+mod acts;
 mod ask;
 mod audiences;
 mod behaviour;
+mod changes;
 mod compare;
 mod events;
 mod frames;
+mod frozen;
+mod links;
+mod lookalike;
 mod states;
+mod trend;
 mod upserts;
+mod watch;
+mod watched;
+mod why;
 
+pub use acts::{SplitAnswer, SplitRequest, StepRequest, ToSave, WaterfallAnswer, WaterfallRequest};
 pub use ask::{
     Answer, CrosstabRequest, DistributionAnswer, DistributionRequest, MembersRequest, PlanAnswer, Question, Where,
 };
 pub use audiences::{AudienceList, AudienceRequest, AudienceShown, Version};
 pub use behaviour::{FunnelAnswer, SeriesAnswer, SeriesRequest};
+pub use changes::{Changes, Line, Lines, Since};
+pub use frozen::{FrozenAnswer, FrozenList, FrozenShown};
+pub use lookalike::{LookalikeAnswer, LookalikeFound, LookalikeRequest, Scored};
 pub use states::{FlowRequest, SizeRow, Sizes};
+pub use trend::{Trend, TrendBy, TrendRow};
 pub(crate) use upserts::Pairs;
 pub use upserts::{LineRejected, UpsertAnswer, UpsertLimits, UpsertOptions};
 
@@ -108,6 +122,7 @@ pub struct Space {
     store: Store,
     remembered: query::Remembered,
     audiences: audiences::Memory,
+    watching: watch::Watching,
     shared: Arc<Shared>,
 }
 
@@ -183,6 +198,7 @@ impl Engine {
             store,
             remembered: query::Remembered::default(),
             audiences: audiences::Memory::default(),
+            watching: watch::Watching::default(),
             shared: self.shared.clone(),
         });
         spaces.insert(name.into(), space.clone());
@@ -202,6 +218,13 @@ impl Engine {
     /// Bounds on each batch of upserts.
     pub fn upsert_limits(&self) -> &UpsertLimits {
         &self.shared.upserts
+    }
+}
+
+impl Drop for Engine {
+    /// Spaces that are watched are held by their watchers, which end with the engine.
+    fn drop(&mut self) {
+        self.spaces().iter().for_each(|space| space.stop_watching());
     }
 }
 
@@ -234,17 +257,20 @@ impl Space {
     /// # Errors
     /// [`Error::UnknownProfile`]; an id type that does not exist.
     pub fn find(&self, id_type: &str, id: &str) -> Result<storage::OneId> {
-        let view = self.store.view();
-        let Some(number) = view.schema().id_type(id_type) else {
-            let names = view.schema().id_types.clone();
-            let hint = queryparser::nearest(id_type, names.iter().map(String::as_str));
-            return Err(Error::Request {
-                code: "unknown_id_type",
-                message: format!("there is no id type `{id_type}`"),
-                hint: hint.map(|near| format!("did you mean `{near}`?")),
-            });
-        };
-        let found = view.find_identity(number, id.as_bytes())?;
-        found.ok_or_else(|| Error::UnknownProfile { id_type: id_type.into(), id: id.into() })
+        find_in(&self.store.view(), id_type, id)
     }
+}
+
+/// The OneID of a profile of a view.
+pub(crate) fn find_in(view: &storage::View, id_type: &str, id: &str) -> Result<storage::OneId> {
+    let Some(number) = view.schema().id_type(id_type) else {
+        let hint = queryparser::nearest(id_type, view.schema().id_types.iter().map(String::as_str));
+        return Err(Error::Request {
+            code: "unknown_id_type",
+            message: format!("there is no id type `{id_type}`"),
+            hint: hint.map(|near| format!("did you mean `{near}`?")),
+        });
+    };
+    let found = view.find_identity(number, id.as_bytes())?;
+    found.ok_or_else(|| Error::UnknownProfile { id_type: id_type.into(), id: id.into() })
 }

@@ -16,7 +16,7 @@ use crate::query::distribution::Bins;
 use crate::query::flow::{Flow, Request, Side, flow};
 use crate::query::states::{Asked, open, state_of_text};
 use crate::query::totals::count;
-use crate::query::{Context, Remembered, States};
+use crate::query::{Context, Node, Remembered, States};
 
 impl States for Store {
     fn state(&self, wanted: &StateRef) -> std::result::Result<State, StateError> {
@@ -85,17 +85,37 @@ impl Space {
     /// As [`Space::count`].
     pub fn sizes(&self, question: &Question, from: Option<Date>, to: Option<Date>) -> Result<Answer<Sizes>> {
         let start = Instant::now();
+        let mut rows = Vec::new();
+        let mut days = self.kept_days()?;
+        days.retain(|day| from.is_none_or(|from| from <= *day) && to.is_none_or(|to| *day <= to));
+        let (view, warnings) = self.over_days(question, &days, |ctx, day, plan| {
+            rows.push(SizeRow { day: day.to_string(), people: count(ctx, plan)? });
+            Ok(())
+        })?;
+        Ok(answer(Sizes { rows }, &view, start, warnings))
+    }
+
+    /// The days whose states are kept, ascending.
+    pub(super) fn kept_days(&self) -> Result<Vec<Date>> {
+        let mut days: Vec<Date> = self.store.snapshots()?.into_iter().filter_map(|info| info.date).collect();
+        days.sort_unstable();
+        Ok(days)
+    }
+
+    /// Asks an audience of the states of some days. CURRENT_DATE is that day, unless the question says what it means.
+    pub(super) fn over_days(
+        &self,
+        question: &Question,
+        days: &[Date],
+        mut each: impl FnMut(&Context<'_>, Date, &Node) -> Result<()>,
+    ) -> Result<(Arc<View>, Vec<Warning>)> {
         let present = self.store.view();
-        let within = |date: &Date| from.is_none_or(|from| from <= *date) && to.is_none_or(|to| *date <= to);
-        let mut dates: Vec<Date> = self.store.snapshots()?.into_iter().filter_map(|info| info.date).collect();
-        dates.retain(within);
-        dates.sort_unstable();
-        let (mut rows, mut warnings) = (Vec::with_capacity(dates.len()), Vec::new());
+        let mut warnings = Vec::new();
         self.in_context(&present, question, self.shared.limits.elapsed_ms_max, |ctx| {
             let parsed = question.audience.as_ref().map(|audience| parse(audience, ctx)).transpose()?;
             // Of a question without any day its faults are told, too.
             plan_of(ctx, parsed.as_ref(), &mut warnings)?;
-            for date in dates {
+            for date in days.iter().copied() {
                 ctx.budget.check()?;
                 let state = match self.store.state(&StateRef::Date(date)) {
                     Ok(state) if state.found == Some(StateRef::Date(date)) => state,
@@ -104,14 +124,13 @@ impl Space {
                     Err(StateError::Failed(error)) => return Err(error.into()),
                     Err(_) => continue,
                 };
-                let remembered = Remembered::default();
-                let ctx = Context { view: &state.view, remembered: &remembered, ..*ctx };
-                let plan = plan_of(&ctx, parsed.as_ref(), &mut Vec::new())?;
-                rows.push(SizeRow { day: date.to_string(), people: count(&ctx, &plan)? });
+                let (remembered, as_of) = (Remembered::default(), question.as_of.unwrap_or(date));
+                let ctx = Context { view: &state.view, remembered: &remembered, as_of, ..*ctx };
+                each(&ctx, date, &plan_of(&ctx, parsed.as_ref(), &mut Vec::new())?)?;
             }
             Ok(())
         })?;
-        Ok(answer(Sizes { rows }, &present, start, warnings))
+        Ok((present, warnings))
     }
 
     /// The view that a question is asked of.

@@ -54,6 +54,8 @@ pub struct UpsertAnswer {
     pub accepted: u32,
     /// Profiles that are new.
     pub created: u32,
+    /// Profiles that were joined to another one and are no more.
+    pub joined: u32,
     /// Events among the accepted whose key had been seen before: they change nothing.
     #[serde(skip_serializing_if = "is_zero")]
     pub duplicates: u32,
@@ -108,6 +110,7 @@ impl Batch {
         UpsertAnswer {
             accepted: outcome.accepted,
             created: outcome.created,
+            joined: outcome.joined,
             duplicates: outcome.duplicates,
             rejected,
             data_version: outcome.data_version,
@@ -169,7 +172,7 @@ impl Space {
         self.upsert(ProfileLines::new(self.store.view().schema()), lines, options, done)
     }
 
-    fn upsert<'b>(
+    pub(super) fn upsert<'b>(
         &self,
         building: impl Building,
         lines: impl Iterator<Item = (&'b [u8], u64)>,
@@ -207,7 +210,7 @@ fn parse_lines<'b>(
 }
 
 /// The lines of a body that hold anything, with their numbers.
-fn lines_of(body: &[u8]) -> impl Iterator<Item = (&[u8], u64)> {
+pub(super) fn lines_of(body: &[u8]) -> impl Iterator<Item = (&[u8], u64)> {
     body.split(|b| *b == b'\n').zip(1u64..).filter(|(line, _)| !line.trim_ascii().is_empty())
 }
 
@@ -329,7 +332,7 @@ impl<'s> ProfileLines<'s> {
             let near = queryparser::nearest(key, PARTS).map_or(String::new(), |n| format!("; did you mean `{n}`?"));
             return Err(("unknown_key", format!("a line has id, set, add, remove and unset, no `{key}`{near}")));
         }
-        let mut row = Row { ids: read_ids(self.schema, part("id"))?, changes: Vec::new() };
+        let mut row = Row { ids: read_ids(self.schema, part("id"), "id")?, changes: Vec::new() };
         if let Some(raw) = part("unset") {
             let names: Vec<Text<'a>> = read(raw, "`unset` is a list of tags")?;
             for Text(name) in names {
@@ -452,10 +455,16 @@ pub(super) fn id_columns(schema: &Schema) -> Vec<IdColumn> {
     (0..schema.id_types.len() as u32).map(column).collect()
 }
 
-/// The identities that a line names.
-pub(super) fn read_ids<'a>(schema: &Schema, raw: Option<&'a RawValue>) -> Result<Vec<(IdTypeId, Cow<'a, str>)>, Fault> {
-    let Some(raw) = raw else { return Err(("no_identity", "a line names at least one identity in `id`".into())) };
-    let Pairs(pairs) = read(raw, "`id` is an object of identities")?;
+/// The identities that a line names in one of its parts.
+pub(super) fn read_ids<'a>(
+    schema: &Schema,
+    raw: Option<&'a RawValue>,
+    part: &str,
+) -> Result<Vec<(IdTypeId, Cow<'a, str>)>, Fault> {
+    let Some(raw) = raw else {
+        return Err(("no_identity", format!("a line names at least one identity in `{part}`")));
+    };
+    let Pairs(pairs) = read(raw, &format!("`{part}` is an object of identities"))?;
     let mut ids = Vec::with_capacity(pairs.len());
     for (name, value) in pairs {
         let Some(id_type) = schema.id_type(&name) else {

@@ -66,6 +66,8 @@ pub struct Loaded {
     pub accepted: u64,
     /// Profiles that are new.
     pub created: u64,
+    /// Profiles that were joined to another one and are no more.
+    pub joined: u64,
     /// Events among the accepted whose key had been seen before.
     pub duplicates: u64,
     /// Rows that do not.
@@ -132,6 +134,7 @@ pub fn load_file(
                 let outcome = target.add(&frame, content.about)?;
                 loaded.accepted += u64::from(outcome.accepted);
                 loaded.created += u64::from(outcome.created);
+                loaded.joined += u64::from(outcome.joined);
                 loaded.duplicates += u64::from(outcome.duplicates);
                 for rejected in outcome.rejected {
                     loaded.rejected += 1;

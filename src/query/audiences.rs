@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use jiff::civil::Date;
-use queryparser::ast::{Name, Predicate, PredicateKind, Span};
+use queryparser::ast::{Name, Predicate, PredicateKind, Scalar, Span};
 use queryparser::{Parsed, Source, nearest};
 use storage::OneId;
 
@@ -55,6 +55,13 @@ pub trait Audiences: Sync {
     fn remembered(&self, saved: &Saved, moment: &Moment) -> Option<Node>;
     /// Remembers it.
     fn remember(&self, saved: &Saved, moment: &Moment, members: &Node);
+    /// Who was frozen as an audience's members on a day; people among them may have been erased since.
+    ///
+    /// # Errors
+    /// Damage of the store.
+    fn frozen(&self, name: &str, date: Date) -> Result<Option<Arc<IdSet>>>;
+    /// The days of an audience's snapshots, ascending.
+    fn frozen_days(&self, name: &str) -> Vec<Date>;
 }
 
 /// There are none.
@@ -74,6 +81,14 @@ impl Audiences for NoAudiences {
     }
 
     fn remember(&self, _: &Saved, _: &Moment, _: &Node) {}
+
+    fn frozen(&self, _: &str, _: Date) -> Result<Option<Arc<IdSet>>> {
+        Ok(None)
+    }
+
+    fn frozen_days(&self, _: &str) -> Vec<Date> {
+        Vec::new()
+    }
 }
 
 /// Names of the audiences that a predicate uses itself, each once, in order of appearance.
@@ -89,6 +104,23 @@ pub fn used_by(predicate: &Predicate) -> Vec<Name> {
     let mut names = Vec::new();
     visit(predicate, &mut names);
     names
+}
+
+/// Whether who is in it depends on others than the profile at hand: a top N, or what is asked of profiles first.
+pub fn looks_at_all(predicate: &Predicate) -> bool {
+    let asks = |scalar: &Scalar| matches!(scalar, Scalar::ProfileAggregate(_));
+    let itself = match &predicate.kind {
+        PredicateKind::Top(_) => true,
+        PredicateKind::Compare { scalar, .. } => asks(scalar),
+        PredicateKind::Between { low, high, .. } => asks(low) || asks(high),
+        _ => false,
+    };
+    itself || queryparser::children(predicate).into_iter().any(looks_at_all)
+}
+
+/// Whether who is in it depends on earlier states.
+pub fn looks_back(predicate: &Predicate) -> bool {
+    matches!(predicate.kind, PredicateKind::Was { .. }) || queryparser::children(predicate).into_iter().any(looks_back)
 }
 
 /// Names of the saved audiences that a live profile is in.
@@ -113,27 +145,27 @@ pub fn audiences_of(ctx: &Context<'_>, one_id: OneId) -> Result<Vec<String>> {
 }
 
 impl Binder<'_> {
+    pub(super) fn unknown_audience(&self, name: &Name) -> super::Error {
+        let names = self.ctx.audiences.names();
+        let hint = nearest(&name.text, names.iter().map(String::as_str));
+        let hint = hint.map(|near| format!("did you mean '{near}'?"));
+        self.fault("unknown_audience", name.span, format!("there is no audience `{}`", name.text), hint)
+    }
+
     /// The members of a saved audience.
     ///
     /// # Errors
     /// An unknown name, with the nearest one; a fault of its definition; the budget's, or damage of the store.
     pub(super) fn in_audience(&mut self, name: &Name) -> Result<Node> {
         let audiences = self.ctx.audiences;
-        let Some(saved) = audiences.find(&name.text)? else {
-            let names = audiences.names();
-            let hint = nearest(&name.text, names.iter().map(String::as_str));
-            let hint = hint.map(|near| format!("did you mean '{near}'?"));
-            return Err(self.fault(
-                "unknown_audience",
-                name.span,
-                format!("there is no audience `{}`", name.text),
-                hint,
-            ));
-        };
+        let Some(saved) = audiences.find(&name.text)? else { return Err(self.unknown_audience(name)) };
         let view = self.ctx.view;
         let moment =
             Moment { data_version: view.data_version(), profiles: view.profile_count(), as_of: self.ctx.as_of };
         if let Some(members) = audiences.remembered(&saved, &moment) {
+            return Ok(members);
+        }
+        if let Some(members) = self.only.and_then(|only| only.remembered(&saved, &moment)) {
             return Ok(members);
         }
         if self.depth >= DEPTH_MAX {
@@ -142,7 +174,11 @@ impl Binder<'_> {
         }
         let mut inner = Binder::new(self.ctx, &saved.parsed.source);
         inner.depth = self.depth + 1;
-        let members = inner.plan(&saved.parsed.ast).and_then(|plan| materialized(self.ctx, &plan));
+        inner.only = self.only;
+        let members = inner.plan(&saved.parsed.ast).and_then(|plan| match self.only {
+            Some(only) => Ok(Node::ids(only.set(self.ctx, &plan)?)),
+            None => materialized(self.ctx, &self.ctx.only(plan)),
+        });
         let warnings = inner.into_warnings();
         for warning in warnings {
             self.warn(warning.code, name.span, format!("in audience `{}`: {}", saved.name, warning.message));
@@ -154,7 +190,10 @@ impl Binder<'_> {
             }
             other => other,
         })?;
-        audiences.remember(&saved, &moment, &members);
+        match self.only {
+            Some(only) => only.remember(&saved, moment, &members),
+            None => audiences.remember(&saved, &moment, &members),
+        }
         Ok(members)
     }
 }

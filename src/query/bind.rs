@@ -7,7 +7,7 @@
 
 mod earlier;
 pub(crate) mod events;
-mod literals;
+pub(crate) mod literals;
 
 use base64::Engine;
 use jiff::ToSpan;
@@ -21,10 +21,13 @@ use storage::portable::read_portable;
 use storage::{IdTypeId, TagId, TagType, ValueId, View};
 use xxhash_rust::xxh3::xxh3_64;
 
+pub use literals::day_from;
+
 use super::context::Context;
 use super::error::Result;
 use super::like::Pattern;
 use super::number::{Range, decimal_text};
+use super::only::Only;
 use super::plan::{ColumnTest, IdSet, LeafKind, Node, any_of, column_test, share};
 use super::totals;
 
@@ -61,12 +64,14 @@ pub struct Binder<'a> {
     warnings: Vec<Warning>,
     /// How many audiences this one's is inside of.
     pub(super) depth: usize,
+    /// The one person that is asked about, where it is only one: what stands for itself need not be found of others.
+    pub(super) only: Option<&'a Only>,
 }
 
 impl<'a> Binder<'a> {
     /// For a question from `source`.
     pub fn new(ctx: &'a Context<'a>, source: &'a Source) -> Binder<'a> {
-        Binder { ctx, source, warnings: Vec::new(), depth: 0 }
+        Binder { ctx, source, warnings: Vec::new(), depth: 0, only: None }
     }
 
     /// What was warned of so far.
@@ -80,6 +85,18 @@ impl<'a> Binder<'a> {
     /// The question's faults with their places; the budget's; damage of the store.
     pub fn plan(&mut self, predicate: &Predicate) -> Result<Node> {
         Ok(share(self.predicate(predicate)?.ordered(self.ctx.everyone())))
+    }
+
+    /// The plan of a subquery over profiles, whomever the question itself is about.
+    ///
+    /// # Errors
+    /// As [`Binder::plan`].
+    pub(super) fn of_everyone(&mut self, filter: Option<&Predicate>) -> Result<Node> {
+        let Some(filter) = filter else { return Ok(Node::Everyone) };
+        let only = self.only.take();
+        let plan = self.plan(filter);
+        self.only = only;
+        plan
     }
 
     /// The field that a name stands for.
@@ -165,17 +182,12 @@ impl<'a> Binder<'a> {
             PredicateKind::FollowedBy { steps, within } => self.in_order(steps, *within),
             PredicateKind::Top(top) => {
                 let (tag, _) = self.measure(&top.by, "ORDER BY")?;
-                let among = match &top.filter {
-                    Some(filter) => self.plan(filter)?,
-                    None => Node::Everyone,
-                };
+                let among = self.of_everyone(top.filter.as_ref())?;
                 Ok(Node::ids(totals::top(self.ctx, &among, tag, top.descending, top.n)?))
             }
             PredicateKind::Among(inner) => self.predicate(inner),
             PredicateKind::InAudience(name) => self.in_audience(name),
-            PredicateKind::InSnapshot { audience: name, .. } => {
-                Err(self.fault("unknown_audience", name.span, format!("there is no audience `{}`", name.text), None))
-            }
+            PredicateKind::InSnapshot { audience, on } => self.in_snapshot(audience, on),
             PredicateKind::Was { state, predicate } => self.was(state, predicate),
             PredicateKind::InBitmap(literal) => self.in_bitmap(literal),
         }
@@ -475,7 +487,7 @@ impl<'a> Binder<'a> {
         let view = self.view();
         let stripes = self.ctx.map_stripes(|stripe| {
             let keys = view.id_type(id_type).stripe(stripe).keys()?;
-            let known = Node::known(view, FieldId::IdType(id_type))?;
+            let known = self.ctx.only(Node::known(view, FieldId::IdType(id_type))?);
             let mut ids = totals::collect_stripe(self.ctx, &known, stripe)?;
             ids.retain(|id| keys.keys(storage::ids::in_stripe(*id)).to_texts().iter().any(|key| pattern.matches(key)));
             Ok(ids)

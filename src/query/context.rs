@@ -10,6 +10,7 @@ use storage::View;
 
 use super::audiences::Audiences;
 use super::error::{Error, Result};
+use super::plan::Node;
 use super::remembered::Remembered;
 use super::states::States;
 use super::threads::Threads;
@@ -88,12 +89,23 @@ pub struct Context<'a> {
     pub audiences: &'a dyn Audiences,
     /// Where earlier states come from.
     pub states: &'a dyn States,
+    /// A set of OneIDs: only of them is anything to be found out, and of others the answer may be wrong. Not for what
+    /// depends on everyone, such as a top N.
+    pub among: Option<&'a Node>,
 }
 
 impl Context<'_> {
     /// Live profiles.
     pub fn everyone(&self) -> u64 {
         self.view.profile_count().into()
+    }
+
+    /// A plan of those alone who are asked about.
+    pub(crate) fn only(&self, plan: Node) -> Node {
+        match self.among {
+            Some(among) => Node::and(vec![among.clone(), plan]),
+            None => plan,
+        }
     }
 
     /// Runs `each` over all stripes, with help where it takes long, and adds the partials up in whatever order. A

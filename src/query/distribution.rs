@@ -383,6 +383,7 @@ fn even_edges(width: i128, low: i64, high: i64) -> Vec<i64> {
     edges.map(|edge| edge.clamp(i64::MIN.into(), i64::MAX.into()) as i64).collect()
 }
 
+/// Edges between quantiles, and the bounds; fewer where many have one value.
 pub(super) fn quantile_edges(
     ctx: &Context<'_>,
     audience: &Node,

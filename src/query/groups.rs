@@ -19,7 +19,7 @@ use super::plan::{ColumnTest, Node, any_of, column_test};
 use super::totals::{count, tally};
 
 /// Key of the unknown group.
-const UNKNOWN: i64 = i64::MIN;
+pub(crate) const UNKNOWN: i64 = i64::MIN;
 /// Most cells that are counted in a table rather than a map.
 const DENSE_CELLS_MAX: usize = 1 << 22;
 
@@ -87,14 +87,15 @@ impl Axis {
 
 /// Keys of the members of a chunk: one each, or several (a set).
 #[derive(Default)]
-struct Keys {
+pub(crate) struct Keys {
     keys: Vec<i64>,
     /// Where each member's keys end; empty: one each.
     ends: Vec<u32>,
 }
 
 impl Keys {
-    fn of(&self, member: usize) -> &[i64] {
+    /// Those of a member, by its place among them.
+    pub(crate) fn of(&self, member: usize) -> &[i64] {
         if self.ends.is_empty() {
             return &self.keys[member..=member];
         }
@@ -265,7 +266,14 @@ fn fold<T: Send>(
     )
 }
 
-fn keys_of_chunk(ctx: &Context<'_>, axis: Axis, stripe: usize, chunk: usize, set: &ChunkSet) -> Result<Keys> {
+/// The keys of some members of a chunk.
+pub(crate) fn keys_of_chunk(
+    ctx: &Context<'_>,
+    axis: Axis,
+    stripe: usize,
+    chunk: usize,
+    set: &ChunkSet,
+) -> Result<Keys> {
     let part = ctx.view.tag(axis.tag).stripe(stripe);
     let mut keys = Keys::default();
     match axis.tag_type {

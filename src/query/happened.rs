@@ -40,35 +40,63 @@ pub const PORTRAIT_EVENTS: usize = 100;
 /// # Errors
 /// Damage of the store.
 pub fn latest_events(ctx: &Context<'_>, one_id: OneId, most: usize) -> Result<Vec<Happened>> {
-    let schema = ctx.view.schema();
-    let (stripe, chunk) = (stripe_of(one_id.0), in_stripe(one_id.0) as usize / CHUNK_PROFILES as usize);
-    let among = ChunkSet::Ids(vec![one_id.0 as u16]);
     let mut latest = Vec::new();
-    for (declared, id) in schema.events.iter().zip(0..) {
+    for id in 0..ctx.view.schema().events.len() as u32 {
         let rows = EventRows { event: EventId(id), test: RowTest::All };
-        let Some(run) = RowsRun::open(ctx.view, &rows, stripe)? else { continue };
-        let properties = (0..declared.properties.len() as u32).map(|p| RowColumn::Property(PropertyId(p)));
-        let columns: Vec<RowColumn> = [RowColumn::At].into_iter().chain(properties).collect();
-        let mut gathered = Gathered::default();
-        run.gather(chunk, Some(&among), &columns, &mut gathered);
-        let source = queryparser::Source::Text("".into());
-        let binder = Binder::new(ctx, &source);
-        for row in (0..gathered.lows.len()).rev().take(most) {
-            let second = gathered.columns[0][row];
-            let mut properties = Vec::new();
-            for (property, values) in declared.properties.iter().zip(&gathered.columns[1..]) {
-                let name = Name { text: property.name.clone(), span: Span::default() };
-                let value = Some(values[row]).filter(|value| *value != UNKNOWN);
-                if value.is_some() {
-                    let cell = row_cell(ctx, rows.event, binder.row_name(rows.event, &name)?, value)?;
-                    properties.push((property.name.clone(), cell));
-                }
-            }
-            let at = moment_text(&schema.time_zone, second);
-            latest.push(Happened { event: declared.name.clone(), at, properties, second });
-        }
+        latest.extend(latest_of(ctx, one_id, &rows, most)?.1);
     }
     latest.sort_by_key(|happened| std::cmp::Reverse(happened.second));
     latest.truncate(most);
     Ok(latest)
+}
+
+/// How many events of one kind a profile has that pass, and the latest of them, newest first.
+///
+/// # Errors
+/// Damage of the store.
+pub(crate) fn latest_of(
+    ctx: &Context<'_>,
+    one_id: OneId,
+    rows: &EventRows,
+    most: usize,
+) -> Result<(usize, Vec<Happened>)> {
+    let declared = &ctx.view.schema().events[rows.event.0 as usize];
+    let properties = (0..declared.properties.len() as u32).map(|p| RowColumn::Property(PropertyId(p)));
+    let columns: Vec<RowColumn> = [RowColumn::At].into_iter().chain(properties).collect();
+    let found = rows_of(ctx, one_id, rows, &columns)?;
+    let source = queryparser::Source::Text("".into());
+    let binder = Binder::new(ctx, &source);
+    let mut latest = Vec::new();
+    for row in (0..found[0].len()).rev().take(most) {
+        let second = found[0][row];
+        let mut properties = Vec::new();
+        for (property, values) in declared.properties.iter().zip(&found[1..]) {
+            let name = Name { text: property.name.clone(), span: Span::default() };
+            let value = Some(values[row]).filter(|value| *value != UNKNOWN);
+            if value.is_some() {
+                let cell = row_cell(ctx, rows.event, binder.row_name(rows.event, &name)?, value)?;
+                properties.push((property.name.clone(), cell));
+            }
+        }
+        let at = moment_text(&ctx.view.schema().time_zone, second);
+        latest.push(Happened { event: declared.name.clone(), at, properties, second });
+    }
+    Ok((found[0].len(), latest))
+}
+
+/// Some columns of a profile's rows that pass, by time, [`UNKNOWN`] where a value is.
+///
+/// # Errors
+/// Damage of the store.
+pub(crate) fn rows_of(
+    ctx: &Context<'_>,
+    one_id: OneId,
+    rows: &EventRows,
+    columns: &[RowColumn],
+) -> Result<Vec<Vec<i64>>> {
+    let (stripe, chunk) = (stripe_of(one_id.0), in_stripe(one_id.0) as usize / CHUNK_PROFILES as usize);
+    let Some(run) = RowsRun::open(ctx.view, rows, stripe)? else { return Ok(vec![Vec::new(); columns.len()]) };
+    let mut gathered = Gathered::default();
+    run.gather(chunk, Some(&ChunkSet::Ids(vec![one_id.0 as u16])), columns, &mut gathered);
+    Ok(gathered.columns)
 }

@@ -4,7 +4,7 @@
 //! ```text
 //!   AST → bind (names, types, dates) → plan (sets over leaves) → exec (stripe by stripe, fused) → merge
 //!                                                   kernels · gather · totals · ranks · spread · bins · groups
-//!   count · distribution · differences · crosstab · overlap · flow · people · select · series · explain
+//!   count · distribution · differences · crosstab · overlap · flow · people · select · series · explain · why
 //!   states: earlier views, for `was` and for whole questions
 //! ```
 
@@ -16,8 +16,10 @@ pub mod threads;
 
 pub mod audiences;
 pub mod bind;
+pub mod frozen;
 mod like;
 mod number;
+pub mod only;
 pub mod plan;
 
 mod bins;
@@ -27,25 +29,32 @@ mod gather;
 pub mod groups;
 pub mod happened;
 pub mod kernels;
+mod least;
 pub mod ranks;
 mod spread;
 pub mod totals;
 
 pub mod breakdown;
 pub mod cell;
+pub mod compose;
 pub mod count;
 pub mod crosstab;
 pub mod differences;
 pub mod distribution;
 pub mod explain;
 pub mod flow;
+pub mod lookalike;
 pub mod overlap;
 pub mod penetration;
 pub mod people;
+pub mod sample;
 pub mod select;
 mod select_events;
 pub mod series;
 mod spell;
+pub mod split;
+pub mod waterfall;
+pub mod why;
 
 pub use bind::{Binder, Column, Warning};
 pub use context::{Budget, Context, Limits};

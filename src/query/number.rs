@@ -6,6 +6,8 @@ use std::cmp::Ordering;
 use queryparser::ast::{CompareOp, Decimal};
 use storage::column::NUMBER_MAX;
 
+use super::cell::Cell;
+
 /// An exact fraction; `den` is positive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Fraction {
@@ -122,6 +124,20 @@ impl Fraction {
     /// What a column value of a scale is worth.
     pub(crate) fn of_scaled(value: i64, scale: u8) -> Fraction {
         Fraction { num: value.into(), den: power_of_ten(scale) }
+    }
+
+    /// As an answer shows it: in full where its digits end, else as near as a double comes.
+    pub(crate) fn to_cell(self) -> Cell<'static> {
+        let in_full = (0..=18).find_map(|scale| {
+            let scaled = self.num.checked_mul(power_of_ten(scale))?;
+            (scaled % self.den == 0).then_some(Cell::Decimal(scaled / self.den, scale))
+        });
+        in_full.unwrap_or(Cell::Float(self.num as f64 / self.den as f64))
+    }
+
+    /// As a date: days since 1970-01-01.
+    pub(crate) fn to_date(self) -> Cell<'static> {
+        Cell::Date(self.floor_scaled(0).0)
     }
 
     /// What a literal is worth.

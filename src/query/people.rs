@@ -11,7 +11,6 @@ use storage::keys::KeysView;
 use storage::lists::ListsView;
 use storage::values::Values;
 use storage::{OneId, TagType, ValueId};
-use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::audiences::audiences_of;
 use super::bind::Column;
@@ -21,6 +20,7 @@ use super::error::Result;
 use super::exec::{Scratch, Stripe};
 use super::happened::{Happened, PORTRAIT_EVENTS, latest_events};
 use super::plan::Node;
+use super::sample::{Sample, sampled};
 use super::totals::{collect, top};
 
 /// How rows are chosen and ordered.
@@ -32,8 +32,8 @@ pub struct Listing {
     pub after: Option<u32>,
     /// At most so many.
     pub limit: Option<u64>,
-    /// A random choice of so many, the same for the same seed and people.
-    pub sample: Option<(u64, u64)>,
+    /// A random choice, the same for the same seed and people.
+    pub sample: Option<Sample>,
 }
 
 /// A column of one stripe, ready to read profile by profile.
@@ -205,8 +205,8 @@ fn list_by_one_id<'a>(
 
 /// OneIDs of an ordered or sampled listing, in its order.
 fn chosen(ctx: &Context<'_>, plan: &Node, listing: &Listing) -> Result<Vec<u32>> {
-    let mut ids = match (listing.sample, listing.order_by, listing.after, listing.limit) {
-        (Some((n, seed)), ..) => sampled(ctx, plan, n, seed)?,
+    let mut ids = match (&listing.sample, listing.order_by, listing.after, listing.limit) {
+        (Some(sample), ..) => sampled(ctx, plan, sample)?,
         (None, Some((tag, descending)), None, Some(n)) => {
             collect(ctx, &Node::ids(top(ctx, plan, tag, descending, n)?), 0, u64::MAX)?
         }
@@ -238,23 +238,6 @@ fn sort_by_tag(ctx: &Context<'_>, tag: storage::TagId, descending: bool, ids: &m
     keyed.sort_unstable();
     ids.iter_mut().zip(keyed).for_each(|(slot, (_, _, id))| *slot = id);
     Ok(())
-}
-
-/// The `n` members whose seeded hash is least, by OneID: a uniform choice without replacement.
-fn sampled(ctx: &Context<'_>, plan: &Node, n: u64, seed: u64) -> Result<Vec<u32>> {
-    let all = collect(ctx, plan, 0, u64::MAX)?;
-    if all.len() as u64 <= n {
-        return Ok(all);
-    }
-    let mut keyed: Vec<(u64, u32)> = all.iter().map(|id| (xxh3_64_with_seed(&id.to_le_bytes(), seed), *id)).collect();
-    let n = n as usize;
-    if n == 0 {
-        return Ok(Vec::new());
-    }
-    keyed.select_nth_unstable(n - 1);
-    let mut ids: Vec<u32> = keyed[..n].iter().map(|(_, id)| *id).collect();
-    ids.sort_unstable();
-    Ok(ids)
 }
 
 /// Everything known of one person.

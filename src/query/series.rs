@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::bind::{Binder, date_of, day_number};
 use super::cell::Cell;
+use super::compose::{all_of, not};
 use super::context::Context;
 use super::distribution::average;
 use super::error::Result;
@@ -144,31 +145,13 @@ pub fn funnel(
         };
         if let (Some(step), Some(before)) = (funnel.last_mut(), before.take()) {
             step.dropped = Some(step.people - people);
-            let no_further = Predicate { kind: PredicateKind::Not(Box::new(reached.clone())), span: reached.span };
-            step.dropped_where = Some(text(vec![before, no_further]));
+            step.dropped_where = Some(text(vec![before, not(reached.clone())]));
         }
         let predicate = text(vec![reached.clone()]);
         funnel.push(FunnelStep { people, dropped: None, predicate, dropped_where: None });
         before = Some(reached);
     }
     Ok(funnel)
-}
-
-/// All of some predicates, flattened.
-fn all_of(predicates: Vec<Predicate>) -> Predicate {
-    let span = predicates[0].span;
-    let mut flat = Vec::new();
-    for predicate in predicates {
-        match predicate.kind {
-            PredicateKind::And(inner) => flat.extend(inner),
-            PredicateKind::Constant(true) => {}
-            kind => flat.push(Predicate { kind, span: predicate.span }),
-        }
-    }
-    match flat.len() {
-        1 => flat.remove(0),
-        _ => Predicate { kind: PredicateKind::And(flat), span },
-    }
 }
 
 #[cfg(test)]

@@ -41,9 +41,13 @@ pub(super) async fn metrics(call: Call) -> Outcome<Reply> {
     page.sample("headcount_build_info", &format!("version=\"{}\"", env!("CARGO_PKG_VERSION")), 1);
     page.server(&app.metrics);
     page.family("headcount_lane_in_flight", "gauge", "Work under way, by kind.");
-    for (name, lane) in
-        [("question", Lane::Question), ("write", Lane::Write), ("stream", Lane::Stream), ("chore", Lane::Chore)]
-    {
+    for (name, lane) in [
+        ("question", Lane::Question),
+        ("write", Lane::Write),
+        ("stream", Lane::Stream),
+        ("chore", Lane::Chore),
+        ("follow", Lane::Follow),
+    ] {
         page.sample("headcount_lane_in_flight", &format!("lane=\"{name}\""), app.in_flight(lane));
     }
     if let Some(bytes) = resident_bytes() {

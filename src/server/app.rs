@@ -7,6 +7,7 @@
 //!   write     batch threads, then store's  429                goes on: it may be logged already
 //!   stream    a thread of its own          429                cancelled
 //!   chore     a thread of its own          429                goes on
+//!   follow    an async task, which reads on a thread of its own for a moment; 429; ended
 //! ```
 //! A list of members waits for its reader, so it must not hold a thread that questions need.
 
@@ -16,13 +17,16 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use axum::http::StatusCode;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 
 use super::failure::Failure;
 use super::metrics::Metrics;
 use super::tokens::TokenGuard;
-use super::{ServeError, ServeOptions};
+use super::{ServeError, ServeLimits as Limits, ServeOptions, Stop};
 use crate::engine::Engine;
+
+/// Threads that read changes for those who follow them.
+const READING_MAX: usize = 16;
 
 /// What a handler gives.
 pub(super) type Outcome<T> = Result<T, Failure>;
@@ -38,6 +42,8 @@ pub(super) enum Lane {
     Stream,
     /// Schema and snapshots.
     Chore,
+    /// Waits for changes of an audience.
+    Follow,
 }
 
 /// What all requests share.
@@ -48,27 +54,31 @@ pub(super) struct App {
     pub(super) metrics: Metrics,
     /// Tells the request ids of one run of the server from those of another.
     pub(super) run_id: String,
-    lanes: [(Arc<Semaphore>, usize); 4],
+    lanes: [(Arc<Semaphore>, usize); 5],
+    /// Turns true when the server stops.
+    pub(super) stopped: watch::Receiver<bool>,
     held_bytes: Arc<AtomicUsize>,
 }
 
 impl App {
-    pub(super) fn new(engine: Arc<Engine>, options: ServeOptions) -> Result<App, ServeError> {
+    pub(super) fn new(engine: Arc<Engine>, options: ServeOptions, stop: &Stop) -> Result<App, ServeError> {
         let tokens = TokenGuard::load(&options.data_dir, options.listen.ip().is_loopback())?;
         if tokens.is_locked_out() {
             return Err(ServeError::NoTokens { listen: options.listen });
         }
         let limits = &options.limits;
-        let lanes = [limits.questions_max, limits.writes_max, limits.streams_max, limits.chores_max];
+        let Limits { questions_max, writes_max, streams_max, chores_max, follows_max, .. } = *limits;
+        let lanes = [questions_max, writes_max, streams_max, chores_max, follows_max];
         let lanes = lanes.map(|places| (Arc::new(Semaphore::new(places)), places));
         let run_id = format!("{:x}", jiff::Timestamp::now().as_millisecond());
         let metrics = Metrics::default();
-        Ok(App { engine, options, tokens, metrics, run_id, lanes, held_bytes: Arc::default() })
+        let stopped = stop.receiver();
+        Ok(App { engine, options, tokens, metrics, run_id, lanes, stopped, held_bytes: Arc::default() })
     }
 
-    /// Threads that streams and chores may take.
+    /// Threads that streams, chores and readers of changes may take.
     pub(super) fn blocking_threads_max(&self) -> usize {
-        self.lanes[Lane::Stream as usize].1 + self.lanes[Lane::Chore as usize].1 + 8
+        self.lanes[Lane::Stream as usize].1 + self.lanes[Lane::Chore as usize].1 + READING_MAX + 8
     }
 
     /// A place in a lane, to be held until the work is done.
@@ -84,6 +94,7 @@ impl App {
                 Lane::Write => "writes",
                 Lane::Stream => "lists of members",
                 Lane::Chore => "schema changes and snapshots",
+                Lane::Follow => "readers of changes",
             };
             let message = format!("{places} {what} are under way already");
             Failure::new(StatusCode::TOO_MANY_REQUESTS, "too_many_requests", message).retry_after(1)

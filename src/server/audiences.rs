@@ -11,8 +11,8 @@ use super::reply::Reply;
 use crate::engine::{Answer, AudienceRequest};
 
 #[derive(Serialize)]
-struct Deleted {
-    deleted: bool,
+pub(super) struct Deleted {
+    pub(super) deleted: bool,
 }
 
 /// `PUT …/audiences/{name}`

@@ -132,6 +132,11 @@ impl Parameters {
         })
     }
 
+    /// A parameter as it stands.
+    pub(super) fn text(&self, name: &str) -> Option<&str> {
+        self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+
     /// A parameter that is `true` or `false`.
     ///
     /// # Errors

@@ -116,7 +116,9 @@ async fn call(
     (route.handler)(call).await
 }
 
-fn check_role(call: &Call, role: Role) -> Outcome<()> {
+/// # Errors
+/// 403.
+pub(super) fn check_role(call: &Call, role: Role) -> Outcome<()> {
     if call.caller.may(role) {
         return Ok(());
     }

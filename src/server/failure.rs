@@ -143,7 +143,10 @@ impl From<engine::Error> for Failure {
             engine::Error::UnknownProfile { .. } => Failure::not_found("unknown_profile", error.to_string()),
             engine::Error::Request { code, message, hint } => {
                 let status = match code {
-                    "unknown_id_type" => StatusCode::NOT_FOUND,
+                    "unknown_id_type" | "unknown_snapshot" => StatusCode::NOT_FOUND,
+                    "snapshot_in_use" => StatusCode::CONFLICT,
+                    "changes_gone" => StatusCode::GONE,
+                    "watching_stopped" => StatusCode::SERVICE_UNAVAILABLE,
                     "too_many_lines" => StatusCode::PAYLOAD_TOO_LARGE,
                     "internal" => StatusCode::INTERNAL_SERVER_ERROR,
                     _ => StatusCode::BAD_REQUEST,
@@ -194,6 +197,7 @@ fn question_status(code: &str) -> StatusCode {
     match code {
         "text_too_long" => StatusCode::PAYLOAD_TOO_LARGE,
         "nesting_too_deep" => StatusCode::UNPROCESSABLE_ENTITY,
+        "data_version_gone" => StatusCode::CONFLICT,
         code if code.starts_with("too_many_") => StatusCode::UNPROCESSABLE_ENTITY,
         _ => StatusCode::BAD_REQUEST,
     }

@@ -30,7 +30,8 @@ use crate::import::write_csv::write_cell;
 use crate::query;
 use crate::query::cell::Cell;
 
-const OWN: [&str; 8] = ["ids", "columns", "limit", "after", "sample", "seed", "order_by", "events"];
+const OWN: [&str; 10] =
+    ["ids", "columns", "limit", "after", "data_version", "sample", "seed", "stratify", "order_by", "events"];
 /// Most events of each member.
 const EVENTS_MAX: usize = 1000;
 const OFFERED: [(&str, Format); 4] = [
@@ -188,30 +189,20 @@ impl List {
     }
 
     fn write_bitmap(&self, question: &Question, request: &MembersRequest, out: Pieces) -> Outcome<()> {
-        let is_part = request.limit.is_some() || request.after.is_some() || request.sample.is_some();
-        let bitmap = if is_part {
-            // Which members, not which columns: the order of a bitmap is its own.
-            let only = MembersRequest { ids: Some(Vec::new()), columns: Vec::new(), ..request.clone() };
-            let mut ids = Vec::new();
-            let head = |_: &[String], data_version| {
-                let _ = self.version.set(data_version);
-                Ok(())
-            };
-            let each = |one_id: u32, _: &[Cell<'_>]| {
-                ids.push(one_id);
-                Ok(())
-            };
-            self.space.members(question, &only, head, each)?;
-            ids.into_iter().collect()
-        } else {
-            let answer = self.space.member_bitmap(question)?;
-            let _ = self.version.set(answer.data_version);
-            answer.value
-        };
+        let (bitmap, data_version) = self.space.listed_bitmap(question, request)?;
+        let _ = self.version.set(data_version);
         let mut encoder = Encoder::new(self.coding, out).map_err(gone)?;
         encoder.write_all(&storage::portable::write_portable(&bitmap)).map_err(gone)?;
         encoder.finish().map_err(gone)?.end().map_err(gone)
     }
+}
+
+/// A name, or several.
+#[derive(serde::Deserialize)]
+#[serde(untagged)]
+enum Names {
+    One(String),
+    Several(Vec<String>),
 }
 
 fn request(fields: &Fields<'_>) -> Outcome<MembersRequest> {
@@ -222,6 +213,12 @@ fn request(fields: &Fields<'_>) -> Outcome<MembersRequest> {
         after: fields.get("after", "a OneID")?,
         sample: fields.get("sample", "a whole number")?,
         seed: fields.get("seed", "a whole number")?.unwrap_or(0),
+        stratify: match fields.get("stratify", "the name of a tag, or a list of them")? {
+            Some(Names::One(name)) => vec![name],
+            Some(Names::Several(names)) => names,
+            None => Vec::new(),
+        },
+        data_version: fields.get("data_version", "a whole number")?,
         order_by: fields.get("order_by", "a text like \"age DESC\"")?,
         events: fields.get::<usize>("events", "a whole number")?.unwrap_or(0).min(EVENTS_MAX),
     })

@@ -12,7 +12,8 @@
 //! - [`ServeOptions`], `listen`, `watched`: from a socket to requests, and when a connection is cut
 //! - `routes`, `call`, `reply`, `failure`: what every request goes through, and what every error looks like
 //! - `app`: what runs where, and how much of it; `body`, `coding`, `json`: bytes in, within bounds
-//! - `spaces`, `profiles`, `bitmaps`, `snapshots`, `questions`, `states`, `members`: one file a noun of the API
+//! - `spaces`, `profiles`, `bitmaps`, `snapshots`, `audiences`, `frozen`, `changes`, `questions`, `states`, `acts`,
+//!   `lookalike`, `members`: one file a noun of the API
 //! - [`tokens`]: who may do what; `metrics`, `about`: what the server says of itself
 //! - `page`: the segment builder's page and the API reference, built from `page/src` into `page/dist`
 
@@ -25,6 +26,7 @@ mod failure;
 mod reply;
 mod routes;
 
+mod acts;
 mod app;
 mod audiences;
 mod body;
@@ -32,6 +34,9 @@ mod coding;
 mod json;
 
 mod bitmaps;
+mod changes;
+mod frozen;
+mod lookalike;
 mod members;
 mod pieces;
 mod profiles;
@@ -89,6 +94,8 @@ pub struct ServeLimits {
     pub streams_max: usize,
     /// Snapshots and schema changes at a time; beyond it 429.
     pub chores_max: usize,
+    /// Readers of changes at a time; beyond it 429.
+    pub follows_max: usize,
     /// Spaces; beyond it none is made any more.
     pub spaces_max: usize,
     /// Longest body of a question, in bytes, after inflating; beyond it 413.
@@ -117,6 +124,7 @@ impl Default for ServeLimits {
             writes_max: 64,
             streams_max: 16,
             chores_max: 8,
+            follows_max: 512,
             spaces_max: 256,
             question_bytes_max: 80 << 20,
             question_values_max: 4_000_000,
@@ -202,7 +210,7 @@ fn run(
     stop: &Stop,
     prepare: impl FnOnce(&Stop) -> std::io::Result<()>,
 ) -> Result<(), ServeError> {
-    let app = Arc::new(App::new(engine, options)?);
+    let app = Arc::new(App::new(engine, options, stop)?);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(listen::WORKERS)
         .max_blocking_threads(app.blocking_threads_max())

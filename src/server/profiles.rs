@@ -53,6 +53,7 @@ fn as_map<S: serde::Serializer, T: Serialize>(pairs: &&[(String, T)], serializer
 enum Lines {
     Profiles,
     Events,
+    Links,
 }
 
 /// `POST …/profiles`: NDJSON, or `{"profiles": […]}`.
@@ -63,6 +64,11 @@ pub(super) async fn upsert(call: Call) -> Outcome<Reply> {
 /// `POST …/events`: NDJSON.
 pub(super) async fn add_events(call: Call) -> Outcome<Reply> {
     take(call, Lines::Events).await
+}
+
+/// `POST …/identities`: NDJSON.
+pub(super) async fn link(call: Call) -> Outcome<Reply> {
+    take(call, Lines::Links).await
 }
 
 async fn take(call: Call, lines: Lines) -> Outcome<Reply> {
@@ -97,6 +103,7 @@ async fn take(call: Call, lines: Lines) -> Outcome<Reply> {
             };
             let begun = match lines {
                 Lines::Events => space.event_lines(&bytes, options, done),
+                Lines::Links => space.link_lines(&bytes, options, done),
                 Lines::Profiles if is_object_of_profiles(&bytes) => space.upsert_json(&bytes, options, done),
                 Lines::Profiles => space.upsert_lines(&bytes, options, done),
             };

@@ -156,16 +156,26 @@ pub(super) async fn ask(
     own: &'static [&'static str],
     answer: impl FnOnce(&Space, &Question, &Fields<'_>) -> Outcome<Reply> + Send + 'static,
 ) -> Outcome<Reply> {
+    let coding = call.coding();
+    ask_for(&call, own, move |space, question, fields| Ok(answer(space, question, fields)?.compressed(coding))).await
+}
+
+/// As [`ask`], where the answer is not the reply yet.
+pub(super) async fn ask_for<T: Send + 'static>(
+    call: &Call,
+    own: &'static [&'static str],
+    answer: impl FnOnce(&Space, &Question, &Fields<'_>) -> Outcome<T> + Send + 'static,
+) -> Outcome<T> {
     call.parameters(&[])?;
     let space = call.space()?;
     let body = call.read_body(call.app.options.limits.question_bytes_max).await?;
-    let (app, coding) = (call.app.clone(), call.coding());
+    let app = call.app.clone();
     call.app
         .ask(Lane::Question, move |cancelled| {
             let (bytes, _held) = body.inflated(&app)?;
             let fields = Fields::read(&bytes, &known(own), app.options.limits.question_values_max)?;
             let (question, _held_tree) = question(&app, &fields, cancelled)?;
-            Ok(answer(&space, &question, &fields)?.compressed(coding))
+            answer(&space, &question, &fields)
         })
         .await
 }
@@ -185,7 +195,7 @@ pub(super) fn question(
     cancelled: &Arc<AtomicBool>,
 ) -> Outcome<(Question, Option<Held>)> {
     let as_of = date(fields, "as_of")?;
-    let has_tree = ["where", "base", "audiences", "steps", "event_where"]
+    let has_tree = ["where", "base", "among", "audiences", "steps", "event_where"]
         .iter()
         .any(|name| fields.raw(name).is_some_and(|raw| !raw.get().starts_with('"')));
     let held = if has_tree { Some(app.hold(fields.extent.values * TREE_VALUE_BYTES)?) } else { None };

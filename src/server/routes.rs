@@ -15,7 +15,10 @@ use super::dispatch::dispatch;
 use super::metrics::RouteMetrics;
 use super::reply::Reply;
 use super::tokens::Role;
-use super::{about, audiences, bitmaps, members, page, profiles, questions, snapshots, spaces, states};
+use super::{
+    about, acts, audiences, bitmaps, changes, frozen, lookalike, members, page, profiles, questions, snapshots, spaces,
+    states,
+};
 
 /// Who may ask.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,6 +81,7 @@ pub(super) fn routes() -> Vec<Route> {
 
         route(POST, "/v1/spaces/{space}/profiles", Space(Write), profiles::upsert),
         route(POST, "/v1/spaces/{space}/events", Space(Write), profiles::add_events),
+        route(POST, "/v1/spaces/{space}/identities", Space(Write), profiles::link),
         route(GET, "/v1/spaces/{space}/profiles/{id_type}/{id}", Space(Read), profiles::portrait),
         route(DELETE, "/v1/spaces/{space}/profiles/{id_type}/{id}", Space(Admin), profiles::erase),
         route(POST, "/v1/spaces/{space}/bitmaps/{tag}/{value}", Space(Write), bitmaps::put),
@@ -91,6 +95,11 @@ pub(super) fn routes() -> Vec<Route> {
         route(PUT, "/v1/spaces/{space}/audiences/{name}", Space(Write), audiences::put),
         route(GET, "/v1/spaces/{space}/audiences/{name}", Space(Read), audiences::show),
         route(DELETE, "/v1/spaces/{space}/audiences/{name}", Space(Write), audiences::delete),
+        route(POST, "/v1/spaces/{space}/audiences/{name}/freeze", Space(Write), frozen::freeze),
+        route(GET, "/v1/spaces/{space}/audiences/{name}/snapshots", Space(Read), frozen::list),
+        route(DELETE, "/v1/spaces/{space}/audiences/{name}/snapshots/{date}", Space(Write), frozen::delete),
+        route(GET, "/v1/spaces/{space}/audiences/{name}/trend", Space(Read), frozen::trend),
+        route(GET, "/v1/spaces/{space}/audiences/{name}/changes", Space(Read), changes::read),
 
         route(POST, "/v1/spaces/{space}/query", Space(Read), questions::query),
         route(POST, "/v1/spaces/{space}/count", Space(Read), questions::count),
@@ -102,6 +111,11 @@ pub(super) fn routes() -> Vec<Route> {
         route(POST, "/v1/spaces/{space}/overlap", Space(Read), questions::overlap),
         route(POST, "/v1/spaces/{space}/differences", Space(Read), questions::differences),
         route(POST, "/v1/spaces/{space}/plan", Space(Read), questions::plan),
+        route(POST, "/v1/spaces/{space}/explain", Space(Read), acts::explain),
+        route(POST, "/v1/spaces/{space}/split", Space(Read), acts::split),
+        route(POST, "/v1/spaces/{space}/audiences/{name}/split", Space(Read), acts::split_audience),
+        route(POST, "/v1/spaces/{space}/waterfall", Space(Read), acts::waterfall),
+        route(POST, "/v1/spaces/{space}/lookalike", Space(Read), lookalike::find),
         route(POST, "/v1/spaces/{space}/members", Space(Read), members::list),
     ]
 }

@@ -90,7 +90,7 @@ struct IdTypeCost {
 struct EventCost {
     #[serde(flatten)]
     declared: EventJson,
-    /// Events kept, those of people who were erased since the last store snapshot among them.
+    /// Events kept, those of profiles who were erased or joined since the last store snapshot among them.
     event_count: u64,
     memory_bytes: u64,
     rows_disk_bytes: u64,

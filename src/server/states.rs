@@ -41,7 +41,8 @@ pub(super) fn sizes(space: &Space, question: &Question, fields: &Fields<'_>) -> 
     Reply::json(&space.sizes(question, date(fields, "from")?, date(fields, "to")?)?)
 }
 
-fn refuse(fields: &Fields<'_>, names: &[&str], why: &str) -> Outcome<()> {
+/// Fields that a question does not take, though most do.
+pub(super) fn refuse(fields: &Fields<'_>, names: &[&str], why: &str) -> Outcome<()> {
     let found: Option<(&&str, &RawValue)> = names.iter().find_map(|name| Some((name, fields.raw(name)?)));
     match found {
         Some((name, _)) => Err(Failure::bad("unknown_key", why).pointer(format!("/{name}"))),

@@ -8,11 +8,12 @@ use std::sync::Arc;
 
 use crate::batch::SetOp;
 use crate::bitmaps::BitmapEdit;
-use crate::changes::{Changes, Dictionary, EventChanges, EventKey, FieldChanges, Identities, Record};
+use crate::changes::{Changes, Dictionary, EventChanges, FieldChanges, Identities, Join, Record, RowKey};
 use crate::column::{PageChange, UNKNOWN_VALUE};
 use crate::error::{Error, Result};
 use crate::events::{EventField, EventStripe};
 use crate::field::{FALSE, Field, FieldId, FieldStripe, Forward, TRUE};
+use crate::frozen::Frozen;
 use crate::ids::{KNOWN, PAGE_PROFILES, ValueId, in_stripe, stripe_of};
 use crate::index::hash_key;
 use crate::keys::SEPARATOR;
@@ -33,7 +34,15 @@ pub(crate) fn apply(view: &mut View, record: &Record, seqno: u64, threads: usize
         Record::Schema(json) => view.set_schema(schema_from(json)?),
         Record::Changes(changes) => apply_changes(view, changes, threads)?,
         Record::Erase(one_ids) => erase(view, one_ids, threads)?,
-        Record::Audience { name, definition } => view.set_audience(name, definition.as_deref()),
+        Record::Audience { name, definition } => {
+            view.set_audience(name, definition.as_deref());
+            view.catalogue = seqno;
+        }
+        Record::Frozen { audience, date, frozen } => {
+            let frozen = frozen.as_ref().map(|(info, bytes)| Frozen::owned(*info, bytes.clone()));
+            view.set_frozen(audience, *date, frozen);
+            view.catalogue = seqno;
+        }
         Record::Retire(tags) => {
             for (owner, values) in tags {
                 match owner {
@@ -121,10 +130,8 @@ fn apply_changes(view: &mut View, changes: &Changes, threads: usize) -> Result<(
             values.add_as(value, text);
         }
     }
-    apply_created(view, &changes.created, changes.next_one_id)?;
-    let mut tasks = identity_tasks(view, &changes.identities);
-    tasks.extend(changes.tags.iter().map(|(tag, changes)| (FieldId::Tag(*tag), Work::Changes(changes))));
-    run_tasks(view, tasks, threads)?;
+    let tags = changes.tags.iter().map(|(tag, changes)| (FieldId::Tag(*tag), Work::Changes(changes)));
+    apply_people(view, changes, tags.collect(), threads)?;
     changes.events.iter().try_for_each(|(event, changes)| {
         let field = view.events.get_mut(event.0 as usize);
         field.map_or(Ok(()), |field| apply_events(Arc::make_mut(field), changes, threads))
@@ -145,8 +152,11 @@ pub(crate) fn apply_events(field: &mut EventField, changes: &EventChanges, threa
                 .for_each(|(value, text)| values.add_as(value, text));
         }
     }
-    let keyed = changes.keys.iter().zip(&changes.one_ids);
-    keyed.filter_map(|(key, one_id)| Some(((*key)?, *one_id))).for_each(|(key, id)| field.keys.put(key.hash, id));
+    for (key, one_id) in changes.keys.iter().zip(&changes.one_ids) {
+        if let RowKey::New(key) = key {
+            field.keys.put(key.hash, *one_id);
+        }
+    }
     if let Some(last) = changes.one_ids.last() {
         field.stripe_mut(stripe_of(*last));
     }
@@ -168,7 +178,7 @@ pub(crate) fn apply_events(field: &mut EventField, changes: &EventChanges, threa
 }
 
 fn rows_of(changes: &EventChanges, rows: std::ops::Range<usize>, properties: usize) -> Rows {
-    let fingerprint = |key: &Option<_>| key.as_ref().map_or(UNKNOWN_VALUE, |key: &EventKey| key.fingerprint);
+    let fingerprint = |key: &RowKey| key.fingerprint().unwrap_or(UNKNOWN_VALUE);
     let mut out = Rows {
         owners: changes.one_ids[rows.clone()].iter().map(|one_id| in_stripe(*one_id).into()).collect(),
         at: changes.at[rows.clone()].to_vec(),
@@ -184,14 +194,28 @@ fn rows_of(changes: &EventChanges, rows: std::ops::Range<usize>, properties: usi
     out
 }
 
-/// New people and their identities, but none of their tags: what the next batch of a bulk load needs to know.
+/// New people and their identities, and who is joined: what the next batch of a bulk load needs to know. Changes of `tags`
+/// are made beside them.
 ///
 /// # Errors
 /// [`Error::Corrupt`] from a part below.
-pub(crate) fn apply_people(view: &mut View, created: &[u32], next_one_id: u32, new: &Identities) -> Result<()> {
-    apply_created(view, created, next_one_id)?;
-    let tasks = identity_tasks(view, new);
-    run_tasks(view, tasks, parallel::half_of_cores())
+pub(crate) fn apply_people(view: &mut View, changes: &Changes, tags: Vec<Task<'_>>, threads: usize) -> Result<()> {
+    let created: Vec<(u32, bool)> = changes.created.iter().map(|id| (*id, true)).collect();
+    apply_live(view, &created)?;
+    view.next_one_id = view.next_one_id.max(changes.next_one_id);
+    let retired = sorted(changes.joins.iter().map(|join| join.retired));
+    // Before the identities: what the retired had is among those of the survivors.
+    let mut tasks: Vec<Task<'_>> = Vec::new();
+    if !retired.is_empty() {
+        tasks.extend(view.id_types.iter().map(|field| (field.id, Work::EraseIdentities(&retired))));
+    }
+    tasks.extend(identity_tasks(view, &changes.identities));
+    tasks.extend(tags);
+    run_tasks(view, tasks, threads)?;
+    mark_rows_dead(view, &retired)?;
+    apply_live(view, &retired.iter().map(|one_id| (*one_id, false)).collect::<Vec<_>>())?;
+    changes.joins.iter().for_each(|Join { retired, survivor }| view.joins.put(*retired, *survivor));
+    Ok(())
 }
 
 /// The changes of one tag.
@@ -200,13 +224,6 @@ pub(crate) fn apply_people(view: &mut View, created: &[u32], next_one_id: u32, n
 /// [`Error::Corrupt`] from a part below.
 pub(crate) fn apply_tag(field: &mut Field, changes: &FieldChanges) -> Result<()> {
     Work::Changes(changes).run(field)
-}
-
-fn apply_created(view: &mut View, created: &[u32], next_one_id: u32) -> Result<()> {
-    let created: Vec<(u32, bool)> = created.iter().map(|id| (*id, true)).collect();
-    apply_live(view, &created)?;
-    view.next_one_id = view.next_one_id.max(next_one_id);
-    Ok(())
 }
 
 fn identity_tasks<'a>(view: &View, identities: &'a Identities) -> Vec<Task<'a>> {
@@ -221,9 +238,7 @@ fn identity_tasks<'a>(view: &View, identities: &'a Identities) -> Vec<Task<'a>> 
 }
 
 fn erase(view: &mut View, one_ids: &[u32], threads: usize) -> Result<()> {
-    let mut sorted = one_ids.to_vec();
-    sorted.sort_unstable();
-    sorted.dedup();
+    let sorted = sorted(one_ids.iter().copied());
     let ids: Vec<FieldId> = view.fields().map(|f| f.id).filter(|id| *id != FieldId::Live).collect();
     let unset: Vec<(u32, Option<i64>)> = sorted.iter().map(|id| (*id, None)).collect();
     let unset = FieldChanges::Codes(unset);
@@ -239,20 +254,36 @@ fn erase(view: &mut View, one_ids: &[u32], threads: usize) -> Result<()> {
         tasks.push((id, work));
     }
     run_tasks(view, tasks, threads)?;
-    for field in &mut view.events {
+    mark_rows_dead(view, &sorted)?;
+    view.erasures += u64::from(!sorted.is_empty());
+    apply_live(view, &sorted.iter().map(|id| (*id, false)).collect::<Vec<_>>())
+}
+
+fn sorted(one_ids: impl Iterator<Item = u32>) -> Vec<u32> {
+    let mut sorted: Vec<u32> = one_ids.collect();
+    sorted.sort_unstable();
+    sorted.dedup();
+    sorted
+}
+
+/// The rows of those who live no more go with the next store snapshot.
+fn mark_rows_dead(view: &mut View, gone: &[u32]) -> Result<()> {
+    for field in view.events.iter_mut().filter(|_| !gone.is_empty()) {
         let field = Arc::make_mut(field);
-        for one_id in &sorted {
-            let has_rows = field.stripe(stripe_of(*one_id)).map(|stripe| stripe.has_rows_of(in_stripe(*one_id)));
-            if has_rows.unwrap_or(Ok(false))? {
+        for one_id in gone {
+            let rows = field.stripe(stripe_of(*one_id)).map(|stripe| stripe.row_count_of(in_stripe(*one_id)));
+            if rows.unwrap_or(Ok(0))? > 0 {
                 field.stripe_mut(stripe_of(*one_id)).mark_dead();
             }
         }
     }
-    apply_live(view, &sorted.iter().map(|id| (*id, false)).collect::<Vec<_>>())
+    Ok(())
 }
 
 fn apply_live(view: &mut View, changes: &[(u32, bool)]) -> Result<()> {
-    view.erasures += u64::from(changes.iter().any(|(_, live)| !live));
+    if changes.is_empty() {
+        return Ok(());
+    }
     let field = view.field_mut(FieldId::Live);
     let mut grown = 0i64;
     for group in changes.chunk_by(|a, b| stripe_of(a.0) == stripe_of(b.0)) {
@@ -266,13 +297,15 @@ fn apply_live(view: &mut View, changes: &[(u32, bool)]) -> Result<()> {
     Ok(())
 }
 
-enum Work<'a> {
+/// What becomes of a field.
+pub(crate) enum Work<'a> {
     Identities(Vec<(u32, &'a [u8])>),
     EraseIdentities(&'a [u32]),
     Changes(&'a FieldChanges),
 }
 
-type Task<'a> = (FieldId, Work<'a>);
+/// A field, and what becomes of it.
+pub(crate) type Task<'a> = (FieldId, Work<'a>);
 
 impl Work<'_> {
     fn size(&self) -> usize {
@@ -478,7 +511,8 @@ fn apply_sets(field: &mut Field, changes: &[(u32, SetOp, u32)], codes: &[u32]) -
     Ok(())
 }
 
-fn apply_op(list: &mut Vec<u32>, op: SetOp, codes: &[u32]) {
+/// What a set comes to; `codes` ascend.
+pub(crate) fn apply_op(list: &mut Vec<u32>, op: SetOp, codes: &[u32]) {
     match op {
         SetOp::Replace => {
             list.clear();

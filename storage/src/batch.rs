@@ -18,7 +18,7 @@ use crate::schema::{EventId, IdTypeId, PropertyId, TagId};
 pub struct Upserts {
     /// Number of rows.
     pub rows: u32,
-    /// Identities, at most one column an id type.
+    /// Identities, any number of columns an id type; a row that names several profiles joins them.
     pub ids: Vec<IdColumn>,
     /// Changes, any number of columns a tag, in turn.
     pub tags: Vec<TagColumn>,
@@ -176,6 +176,8 @@ pub struct Outcome {
     pub accepted: u32,
     /// Profiles that are new.
     pub created: u32,
+    /// Profiles that were joined to another one and are no more.
+    pub joined: u32,
     /// Events among the accepted whose key had been seen before: they change nothing.
     pub duplicates: u32,
     /// Rows that were not, with the reason, ascending.

@@ -20,16 +20,20 @@ use crossbeam::channel::{Receiver, Sender, bounded};
 
 use crate::apply::{apply_events, apply_people, apply_tag};
 use crate::batch::{Outcome, TagColumn, Upserts};
+use crate::changes::Changes;
 use crate::error::{Error, Result};
 use crate::field::Field;
 use crate::ids::in_stripe;
 use crate::log;
 use crate::manifest::Manifest;
+use crate::meant::Meant;
 use crate::parallel;
 use crate::policy::Clock;
-use crate::prepare::{Dated, check_shape, decide_column, decide_events};
-use crate::resolve::resolve;
-use crate::schema::SchemaJson;
+use crate::prepare::{Dated, check_shape, decide_column};
+use crate::prepare_events::decide_events;
+use crate::prepare_joined::decide_joined;
+use crate::resolve::{Resolved, resolve};
+use crate::schema::{EventId, SchemaJson};
 use crate::snapshot::{Options, Packs, Written};
 use crate::store::{LOG_DIR, recover, take_snapshot};
 use crate::view::View;
@@ -89,20 +93,22 @@ impl BulkLoader {
     /// [`crate::Error`], of this batch or of one before it; the load is then over.
     pub fn add(&mut self, batch: Upserts) -> Result<Outcome> {
         check_shape(&self.view, &batch)?;
-        let dated = Dated::new(&self.view, &batch, &Clock::default());
-        let (who, mut outcome) = resolve(&self.view, &batch, dated.expired)?;
+        let mut dated = Dated::new(&self.view, &batch, &Clock::default());
+        let refused = std::mem::take(&mut dated.expired);
+        let (Resolved { meant, created, identities, next_one_id }, mut outcome) = resolve(&self.view, &batch, refused)?;
         if outcome.accepted > 0 {
             let before = self.view.next_one_id;
-            apply_people(&mut self.view, &who.created, who.next_one_id, &who.identities)?;
-            self.view.data_version += 1;
-            for (column, days) in batch.events.iter().zip(&dated.days) {
-                let field = &mut self.view.events[column.event.0 as usize];
-                let changes = decide_events(field, column, days, &who.one_ids)?;
+            let joins = meant.joins().collect();
+            let people = Changes { next_one_id, created, joins, identities, ..Changes::default() };
+            apply_people(&mut self.view, &people, Vec::new(), parallel::half_of_cores())?;
+            for (field, event) in self.view.events.iter_mut().zip((0..).map(EventId)) {
+                let changes = decide_events(field, &dated.columns_of(event, &batch), &meant)?;
                 if !changes.is_empty() {
                     apply_events(Arc::make_mut(field), &changes, parallel::half_of_cores())?;
                 }
             }
-            self.tags.send(Job::Batch(batch.tags, who.one_ids))?;
+            self.view.data_version += 1;
+            self.tags.send(Job::Batch(batch.tags, meant))?;
             self.snapshot_if_due(in_stripe(before) > in_stripe(self.view.next_one_id))?;
         }
         outcome.data_version = self.view.data_version;
@@ -193,7 +199,7 @@ fn spawn<T: Send + 'static>(name: &str, body: impl FnOnce() -> T + Send + 'stati
 /// What the tags thread is asked to do.
 enum Job {
     /// Tags of a batch, and whom each of its rows means.
-    Batch(Vec<TagColumn>, Vec<u32>),
+    Batch(Vec<TagColumn>, Meant),
     /// All tags are taken away, …
     Take(Sender<Result<Vec<Arc<Field>>>>),
     /// … and put back.
@@ -248,8 +254,8 @@ impl TagsWorker {
     fn run(&mut self, jobs: &Receiver<Job>) {
         while let Ok(job) = jobs.recv() {
             match job {
-                Job::Batch(columns, one_ids) if self.error.is_none() => {
-                    if let Err(error) = self.apply(&columns, &one_ids) {
+                Job::Batch(columns, meant) if self.error.is_none() => {
+                    if let Err(error) = self.apply(&columns, &meant) {
                         self.failed.store(true, Ordering::Relaxed);
                         self.error = Some(error);
                     }
@@ -271,18 +277,22 @@ impl TagsWorker {
         }
     }
 
-    fn apply(&mut self, columns: &[TagColumn], one_ids: &[u32]) -> Result<()> {
+    fn apply(&mut self, columns: &[TagColumn], meant: &Meant) -> Result<()> {
         let mut tasks: Vec<(&mut Arc<Field>, Vec<&TagColumn>)> = Vec::with_capacity(columns.len());
         for (field, tag) in self.tags.iter_mut().zip(0..) {
             let of_tag: Vec<&TagColumn> = columns.iter().filter(|column| column.tag.0 == tag).collect();
-            if !of_tag.is_empty() {
+            if !of_tag.is_empty() || meant.has_joins() {
                 tasks.push((field, of_tag));
             }
         }
         // The caller, whoever reads for him, and a store snapshot want threads too.
         parallel::for_each(tasks.into_iter(), parallel::half_of_cores(), |(field, columns)| {
-            for column in columns {
-                let decided = decide_column(field, column, one_ids)?;
+            for column in &columns {
+                let decided = decide_column(field, column, |row| meant.alone(row))?;
+                apply_tag(Arc::make_mut(field), &decided.changes)?;
+            }
+            if meant.has_joins() {
+                let decided = decide_joined(field, columns.into_iter(), meant)?;
                 apply_tag(Arc::make_mut(field), &decided.changes)?;
             }
             Ok(())

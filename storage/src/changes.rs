@@ -9,12 +9,20 @@
 //!           | 4:u8 (owner value*)*                                        values that nobody has any more; an owner
 //!                                                                         is a tag, or from 2^20 on 2^8 an event + property
 //!           | 6:u8 name definition?                                       an audience as saved; none: it is gone
+//!           | 7:u8 name date frozen?                                      a frozen audience; none: it is gone
+//!           | 8:u8 (retired survivor)* the same as 5                      upserts that join profiles: what the survivors
+//!                                                                         come to, events that were the others' included
 //!   counts are varints, OneIDs ascending within a list are deltas as zigzag varints
 //! ```
+
+use std::sync::Arc;
+
+use jiff::civil::Date;
 
 use crate::batch::SetOp;
 use crate::codec::{Reader, put_bytes, put_signed, put_u32, put_u64, put_varint};
 use crate::column::UNKNOWN_VALUE;
+use crate::frozen::FrozenInfo;
 use crate::schema::{EventId, IdTypeId, PROPERTIES_MAX, PropertyId, TAGS_MAX, TagId};
 
 /// One record of the log.
@@ -30,6 +38,8 @@ pub(crate) enum Record {
     Retire(Vec<(Dictionary, Vec<u32>)>),
     /// A saved audience as its keeper spells it; none: it is gone.
     Audience { name: String, definition: Option<String> },
+    /// Members of an audience on a day; none: they are gone.
+    Frozen { audience: String, date: Date, frozen: Option<(FrozenInfo, Arc<Vec<u8>>)> },
 }
 
 /// Whose values.
@@ -68,7 +78,9 @@ pub(crate) struct Changes {
     pub(crate) next_one_id: u32,
     /// New profiles, ascending.
     pub(crate) created: Vec<u32>,
-    /// New identities.
+    /// Profiles that are retired, and to whom they were joined; one may be joined to that is retired by a later one.
+    pub(crate) joins: Vec<Join>,
+    /// New identities; of a survivor also those that the others had.
     pub(crate) identities: Identities,
     /// New values of a tag: the first's number, and their texts in order.
     pub(crate) values: Vec<(TagId, u32, Vec<Box<str>>)>,
@@ -76,6 +88,15 @@ pub(crate) struct Changes {
     pub(crate) tags: Vec<(TagId, FieldChanges)>,
     /// New events by kind.
     pub(crate) events: Vec<(EventId, EventChanges)>,
+}
+
+/// Two profiles that become one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Join {
+    /// The higher OneID: it lives no more, and nobody is given it again.
+    pub(crate) retired: u32,
+    /// The lower one, which has everything from then on.
+    pub(crate) survivor: u32,
 }
 
 /// New events of one kind, by profile and time, equal ones in order of acceptance; all lists are as long as `one_ids`.
@@ -89,7 +110,7 @@ pub(crate) struct EventChanges {
     /// Days since 1970-01-01 in the space's zone, as it was known then.
     pub(crate) days: Vec<i32>,
     /// Empty where none has one.
-    pub(crate) keys: Vec<Option<EventKey>>,
+    pub(crate) keys: Vec<RowKey>,
     /// [`UNKNOWN_VALUE`] where it is unknown.
     pub(crate) properties: Vec<(PropertyId, Vec<i64>)>,
 }
@@ -105,6 +126,28 @@ pub(crate) struct EventKey {
 impl EventKey {
     pub(crate) fn of(key: u128) -> EventKey {
         EventKey { hash: key as u32, fingerprint: (key >> 66) as i64 }
+    }
+}
+
+/// The key of a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum RowKey {
+    /// It has none.
+    None,
+    /// One that nobody had.
+    New(EventKey),
+    /// The fingerprint of one that a retired profile's event has had: the index knows it under that one.
+    Moved(i64),
+}
+
+impl RowKey {
+    /// What its row keeps of it.
+    pub(crate) fn fingerprint(self) -> Option<i64> {
+        match self {
+            RowKey::None => None,
+            RowKey::New(key) => Some(key.fingerprint),
+            RowKey::Moved(fingerprint) => Some(fingerprint),
+        }
     }
 }
 
@@ -158,6 +201,9 @@ const ERASE: u8 = 3;
 const RETIRE: u8 = 4;
 const CHANGES_WITH_EVENTS: u8 = 5;
 const AUDIENCE: u8 = 6;
+/// Stretches do without these: earlier states hold no frozen audience.
+pub(crate) const FROZEN: u8 = 7;
+const CHANGES_WITH_JOINS: u8 = 8;
 
 impl Record {
     /// Its payload in the log.
@@ -169,14 +215,31 @@ impl Record {
                 put_bytes(&mut out, json.as_bytes());
             }
             Record::Changes(changes) => {
-                out.push(if changes.events.is_empty() { CHANGES } else { CHANGES_WITH_EVENTS });
+                match (changes.joins.is_empty(), changes.events.is_empty()) {
+                    (true, true) => out.push(CHANGES),
+                    (true, false) => out.push(CHANGES_WITH_EVENTS),
+                    (false, _) => {
+                        out.push(CHANGES_WITH_JOINS);
+                        put_joins(&mut out, &changes.joins);
+                    }
+                }
                 changes.encode(&mut out);
+                if !(changes.joins.is_empty() && changes.events.is_empty()) {
+                    changes.encode_events(&mut out);
+                }
             }
             Record::Audience { name, definition } => {
                 out.push(AUDIENCE);
                 put_bytes(&mut out, name.as_bytes());
                 out.push(definition.is_some().into());
                 definition.iter().for_each(|definition| put_bytes(&mut out, definition.as_bytes()));
+            }
+            Record::Frozen { audience, date, frozen } => {
+                out.push(FROZEN);
+                put_bytes(&mut out, audience.as_bytes());
+                put_bytes(&mut out, date.to_string().as_bytes());
+                out.push(frozen.is_some().into());
+                frozen.iter().for_each(|(info, bytes)| put_frozen(&mut out, info, bytes));
             }
             Record::Erase(one_ids) => {
                 out.push(ERASE);
@@ -200,12 +263,10 @@ impl Record {
         let record = match reader.u8()? {
             SCHEMA => Record::Schema(reader.text()?.to_string()),
             CHANGES => Record::Changes(Changes::decode(&mut reader)?),
-            CHANGES_WITH_EVENTS => {
-                let mut changes = Changes::decode(&mut reader)?;
-                for _ in 0..reader.count(2)? {
-                    changes.events.push((EventId(reader.varint_u32()?), EventChanges::decode(&mut reader)?));
-                }
-                Record::Changes(changes)
+            CHANGES_WITH_EVENTS => Record::Changes(Changes::decode_with_events(&mut reader)?),
+            CHANGES_WITH_JOINS => {
+                let joins = read_joins(&mut reader)?;
+                Record::Changes(Changes { joins, ..Changes::decode_with_events(&mut reader)? })
             }
             ERASE => Record::Erase(read_ids(&mut reader)?),
             AUDIENCE => {
@@ -215,6 +276,14 @@ impl Record {
                     _ => Some(reader.text()?.to_string()),
                 };
                 Record::Audience { name, definition }
+            }
+            FROZEN => {
+                let (audience, date) = (reader.text()?.to_string(), reader.text()?.parse().ok()?);
+                let frozen = match reader.u8()? {
+                    0 => None,
+                    _ => Some(read_frozen(&mut reader)?),
+                };
+                Record::Frozen { audience, date, frozen }
             }
             RETIRE => {
                 let count = reader.count(2)?;
@@ -228,10 +297,24 @@ impl Record {
     }
 }
 
+fn put_frozen(out: &mut Vec<u8>, info: &FrozenInfo, bytes: &[u8]) {
+    put_varint(out, info.number.into());
+    [info.count, info.version, info.data_version].into_iter().for_each(|number| put_varint(out, number));
+    put_signed(out, info.frozen_at);
+    put_bytes(out, bytes);
+}
+
+fn read_frozen(reader: &mut Reader<'_>) -> Option<(FrozenInfo, Arc<Vec<u8>>)> {
+    let number = reader.varint_u32()?;
+    let (count, version, data_version) = (reader.varint()?, reader.varint()?, reader.varint()?);
+    let info = FrozenInfo { number, count, version, data_version, frozen_at: reader.signed()? };
+    Some((info, Arc::new(reader.bytes()?.to_vec())))
+}
+
 impl Changes {
     /// Whether nothing is changed.
     pub(crate) fn is_empty(&self) -> bool {
-        let nobody = self.created.is_empty() && self.identities.len() == 0;
+        let nobody = self.created.is_empty() && self.joins.is_empty() && self.identities.len() == 0;
         nobody && self.values.is_empty() && self.tags.is_empty() && self.events.is_empty()
     }
 
@@ -255,12 +338,13 @@ impl Changes {
             put_varint(out, tag.0.into());
             changes.encode(out);
         }
-        if !self.events.is_empty() {
-            put_varint(out, self.events.len() as u64);
-            for (event, changes) in &self.events {
-                put_varint(out, event.0.into());
-                changes.encode(out);
-            }
+    }
+
+    fn encode_events(&self, out: &mut Vec<u8>) {
+        put_varint(out, self.events.len() as u64);
+        for (event, changes) in &self.events {
+            put_varint(out, event.0.into());
+            changes.encode(out);
         }
     }
 
@@ -281,6 +365,14 @@ impl Changes {
         for _ in 0..reader.count(2)? {
             let tag = TagId(reader.varint_u32()?);
             changes.tags.push((tag, FieldChanges::decode(reader)?));
+        }
+        Some(changes)
+    }
+
+    fn decode_with_events(reader: &mut Reader<'_>) -> Option<Changes> {
+        let mut changes = Changes::decode(reader)?;
+        for _ in 0..reader.count(2)? {
+            changes.events.push((EventId(reader.varint_u32()?), EventChanges::decode(reader)?));
         }
         Some(changes)
     }
@@ -306,13 +398,7 @@ impl EventChanges {
             before = *at;
         }
         out.push(u8::from(!self.keys.is_empty()));
-        for key in &self.keys {
-            out.push(u8::from(key.is_some()));
-            if let Some(key) = key {
-                put_u32(out, key.hash);
-                put_u64(out, key.fingerprint as u64);
-            }
-        }
+        self.keys.iter().for_each(|key| put_key(out, *key));
         put_varint(out, self.properties.len() as u64);
         for (property, values) in &self.properties {
             put_varint(out, property.0.into());
@@ -338,13 +424,7 @@ impl EventChanges {
         }
         if reader.u8()? != 0 {
             for _ in 0..changes.one_ids.len() {
-                changes.keys.push(match reader.u8()? {
-                    0 => None,
-                    _ => {
-                        let (hash, fingerprint) = (reader.u32()?, reader.u64()?);
-                        Some(EventKey { hash, fingerprint: i64::try_from(fingerprint).ok()? })
-                    }
-                });
+                changes.keys.push(read_key(reader)?);
             }
         }
         for _ in 0..reader.count(1)? {
@@ -437,6 +517,51 @@ fn read_known(reader: &mut Reader<'_>) -> Option<Option<i64>> {
     })
 }
 
+fn put_key(out: &mut Vec<u8>, key: RowKey) {
+    match key {
+        RowKey::None => out.push(0),
+        RowKey::New(EventKey { hash, fingerprint }) => {
+            out.push(1);
+            put_u32(out, hash);
+            put_u64(out, fingerprint as u64);
+        }
+        RowKey::Moved(fingerprint) => {
+            out.push(2);
+            put_u64(out, fingerprint as u64);
+        }
+    }
+}
+
+fn read_key(reader: &mut Reader<'_>) -> Option<RowKey> {
+    let fingerprint = |reader: &mut Reader<'_>| i64::try_from(reader.u64()?).ok();
+    Some(match reader.u8()? {
+        0 => RowKey::None,
+        1 => {
+            let hash = reader.u32()?;
+            RowKey::New(EventKey { hash, fingerprint: fingerprint(reader)? })
+        }
+        2 => RowKey::Moved(fingerprint(reader)?),
+        _ => return None,
+    })
+}
+
+fn put_joins(out: &mut Vec<u8>, joins: &[Join]) {
+    put_varint(out, joins.len() as u64);
+    for join in joins {
+        put_varint(out, join.retired.into());
+        put_varint(out, join.survivor.into());
+    }
+}
+
+fn read_joins(reader: &mut Reader<'_>) -> Option<Vec<Join>> {
+    let count = reader.count(2)?;
+    let join = |_| {
+        let join = Join { retired: reader.varint_u32()?, survivor: reader.varint_u32()? };
+        (join.survivor < join.retired).then_some(join)
+    };
+    (0..count).map(join).collect()
+}
+
 fn put_texts(out: &mut Vec<u8>, first: u32, texts: &[Box<str>]) {
     put_varint(out, first.into());
     put_varint(out, texts.len() as u64);
@@ -498,7 +623,8 @@ mod tests {
     }
 
     fn event_changes() -> impl Strategy<Value = EventChanges> {
-        let key = proptest::option::of(any::<u128>().prop_map(EventKey::of));
+        let new = any::<u128>().prop_map(|key| RowKey::New(EventKey::of(key)));
+        let key = prop_oneof![Just(RowKey::None), new, (0..i64::MAX).prop_map(RowKey::Moved)];
         let value = prop_oneof![Just(UNKNOWN_VALUE), -NUMBER_MAX..=NUMBER_MAX];
         let row = (any::<u32>(), -(1i64 << 38) + 1..1i64 << 38, -1i32..=1, key, value);
         proptest::collection::vec(row, 1..9).prop_map(|rows| EventChanges {
@@ -519,12 +645,14 @@ mod tests {
             keys in proptest::collection::vec((0u32..3, any::<u32>(), "[a-z]{1,9}"), 0..9),
             tags in proptest::collection::vec((0u32..9, field_changes()), 0..4),
             events in proptest::collection::vec((0u32..3, event_changes()), 0..3),
+            joins in proptest::collection::vec((0..u32::MAX, any::<u32>()), 0..3),
         ) {
             let mut identities = Identities::default();
             keys.iter().for_each(|(id_type, one_id, key)| identities.push(IdTypeId(*id_type), *one_id, key.as_bytes()));
             let changes = Changes {
                 next_one_id,
                 created,
+                joins: joins.iter().map(|(one, more)| (*one, one.saturating_add(*more).max(one + 1))).map(|(survivor, retired)| Join { retired, survivor }).collect(),
                 identities,
                 values: vec![(TagId(3), 7, vec!["a".into(), "".into()])],
                 tags: tags.into_iter().map(|(t, c)| (TagId(t), c)).collect(),

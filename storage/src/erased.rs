@@ -1,4 +1,5 @@
-//! Who was erased since: what an earlier view, or a record that led from it, must be rid of.
+//! Who was erased since: what an earlier view, or a record that led from it, must be rid of. Whoever was joined to somebody
+//! who lives is not gone, and still stands there as the profile that he was.
 //! Knows views and records; which files are rewritten is `purge`'s matter.
 
 use std::collections::BTreeSet;
@@ -7,11 +8,13 @@ use crate::bitmaps::ValueBitmap;
 use crate::changes::{Changes, Dictionary, EventChanges, FieldChanges, Identities, Record};
 use crate::error::Result;
 use crate::ids::{CHUNK_PROFILES, CHUNK_WORDS, KNOWN, STRIPE_CHUNKS, in_stripe, stripe_of};
+use crate::joins::Joins;
 use crate::view::View;
 
-/// Who lives in a view, to be looked up.
+/// Who lives in a view, in his own name or another's, to be looked up.
 pub(crate) struct Living<'a> {
     stripes: Vec<ValueBitmap<'a>>,
+    joins: &'a Joins,
 }
 
 impl<'a> Living<'a> {
@@ -21,12 +24,23 @@ impl<'a> Living<'a> {
     /// [`crate::Error::Corrupt`].
     pub(crate) fn of(view: &'a View) -> Result<Living<'a>> {
         let stripes = view.live.stripes.iter().map(|stripe| Ok(stripe.bitmaps()?.value(KNOWN)));
-        Ok(Living { stripes: stripes.collect::<Result<_>>()? })
+        let living = Living { stripes: stripes.collect::<Result<_>>()?, joins: &view.joins };
+        // Here, since looking up cannot fail.
+        view.joins.check()?;
+        Ok(living)
     }
 
-    /// Whether somebody lives.
+    /// Whether somebody lives, perhaps as one whom he was joined to.
     pub(crate) fn contains(&self, one_id: u32) -> bool {
-        self.stripes.get(stripe_of(one_id)).is_some_and(|live| live.contains(in_stripe(one_id)))
+        self.lives_as(one_id).is_some()
+    }
+
+    /// The live profile that somebody is, or was joined to.
+    pub(crate) fn lives_as(&self, mut one_id: u32) -> Option<u32> {
+        while !self.stripes.get(stripe_of(one_id)).is_some_and(|live| live.contains(in_stripe(one_id))) {
+            one_id = self.joins.survivor_of(one_id).ok().flatten()?;
+        }
+        Some(one_id)
     }
 
     /// Profiles of an earlier view that live no more, ascending. Bits of a chunk at a time.
@@ -47,7 +61,8 @@ impl<'a> Living<'a> {
                 for (at, (lived, lives)) in (0u32..).zip(lived.iter().zip(&lives)) {
                     let mut left = lived & !lives;
                     while left != 0 {
-                        gone.push(first + at * 64 + left.trailing_zeros());
+                        let one_id = first + at * 64 + left.trailing_zeros();
+                        gone.extend((!self.contains(one_id)).then_some(one_id));
                         left &= left - 1;
                     }
                 }
@@ -77,6 +92,9 @@ impl<'a> Living<'a> {
         let before = changes.created.len();
         changes.created.retain(|one_id| self.contains(*one_id));
         let mut changed = changes.created.len() < before;
+        let before = changes.joins.len();
+        changes.joins.retain(|join| self.contains(join.survivor));
+        changed |= changes.joins.len() < before;
         if changes.identities.iter().any(|(_, one_id, _)| !self.contains(one_id)) {
             let mut kept = Identities::default();
             let living = changes.identities.iter().filter(|(_, one_id, _)| self.contains(*one_id));
@@ -201,6 +219,7 @@ pub(crate) fn blank_unused(record: &mut Record, given: &Given) -> Option<Record>
 mod tests {
     use super::*;
     use crate::batch::SetOp;
+    use crate::changes::Join;
     use crate::schema::{EventId, IdTypeId, PropertyId, TagId};
 
     #[test]
@@ -208,7 +227,10 @@ mod tests {
         let mut view = View::empty();
         let created = Changes { next_one_id: 5, created: vec![1, 3], ..Changes::default() };
         crate::apply::apply(&mut view, &Record::Changes(created), 1, 1).unwrap();
+        view.joins.put(9, 6);
+        view.joins.put(6, 3);
         let living = Living::of(&view).unwrap();
+        assert_eq!([3, 6, 9, 2].map(|one_id| living.lives_as(one_id)), [Some(3), Some(3), Some(3), None]);
         let mut identities = Identities::default();
         for (id, key) in [(1, "one"), (2, "two"), (3, "three")] {
             identities.push(IdTypeId(0), id, key.as_bytes());
@@ -229,7 +251,8 @@ mod tests {
             properties: vec![(PropertyId(0), vec![1, 0])],
         };
         let events = vec![(EventId(0), events)];
-        let record = Changes { next_one_id: 5, created: vec![1, 2, 3], identities, values, tags, events };
+        let joins = vec![Join { retired: 4, survivor: 2 }, Join { retired: 9, survivor: 6 }];
+        let record = Changes { next_one_id: 5, created: vec![1, 2, 3], joins, identities, values, tags, events };
         let (mut kept, changed) = living.without_gone(Record::Changes(record));
         assert!(changed);
         let given = values_given(std::iter::once(&kept));
@@ -240,7 +263,7 @@ mod tests {
         assert_eq!(blank_unused(&mut kept, &given), Some(Record::Retire(retired)));
         assert_eq!(blank_unused(&mut kept, &given), None, "only once");
         let Record::Changes(kept) = kept else { panic!("still changes") };
-        assert_eq!(kept.created, [1, 3]);
+        assert_eq!((&kept.created[..], &kept.joins[..]), (&[1, 3][..], &[Join { retired: 9, survivor: 6 }][..]));
         let events = &kept.events[0].1;
         assert_eq!((&events.one_ids[..], &events.at[..], &events.days[..]), (&[1][..], &[10][..], &[100][..]));
         assert_eq!(events.properties, [(PropertyId(0), vec![0])]);

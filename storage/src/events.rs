@@ -13,7 +13,7 @@ use crate::error::Result;
 use crate::index::HashIndex;
 use crate::pack::Part;
 use crate::schema::{EventId, PropertyId};
-use crate::segment::{Segment, merge, merge_owned};
+use crate::segment::{Segment, fold, merge_owned};
 use crate::values::Values;
 
 /// The rows of one event in one stripe.
@@ -95,17 +95,12 @@ impl EventStripe {
         self.dead += 1;
     }
 
-    /// Whether any row is of a place in the stripe.
+    /// How many rows are of a place in the stripe.
     ///
     /// # Errors
     /// [`crate::Error::Corrupt`].
-    pub(crate) fn has_rows_of(&self, in_stripe: u32) -> Result<bool> {
-        for segment in self.segments() {
-            if !segment.open()?.rows_of(in_stripe).is_empty() {
-                return Ok(true);
-            }
-        }
-        Ok(false)
+    pub(crate) fn row_count_of(&self, in_stripe: u32) -> Result<u32> {
+        self.segments().try_fold(0, |sum, segment| Ok(sum + segment.open()?.rows_of(in_stripe).len() as u32))
     }
 
     /// Whether a place in the stripe has a row with the fingerprint of a key, of a day from `kept_from` on.
@@ -135,7 +130,7 @@ impl EventStripe {
     /// # Errors
     /// [`crate::Error::Corrupt`].
     pub(crate) fn encode(&self, keep: &dyn Fn(u32, i64) -> bool) -> Result<Option<Vec<u8>>> {
-        merge(&self.segments().collect::<Vec<_>>(), keep)
+        fold(&self.segments().collect::<Vec<_>>(), keep)
     }
 
     /// This stripe once a store snapshot has folded all that `taken` held into `folded`.

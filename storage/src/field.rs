@@ -48,9 +48,12 @@ pub enum Owner {
     Field(FieldId),
     /// An event.
     Event(EventId),
+    /// Who was joined to whom.
+    Joins,
 }
 
 impl Owner {
+    const JOINS: u32 = 1;
     const EVENTS_FROM: u32 = 1 << 18;
 
     /// The number that packs and manifests know it by.
@@ -58,6 +61,7 @@ impl Owner {
         match self {
             Owner::Field(id) => id.number(),
             Owner::Event(event) => Owner::EVENTS_FROM + event.0,
+            Owner::Joins => Owner::JOINS,
         }
     }
 
@@ -65,6 +69,7 @@ impl Owner {
     pub fn from_number(number: u32) -> Option<Owner> {
         match number.checked_sub(Owner::EVENTS_FROM) {
             Some(event) => Some(Owner::Event(EventId(event))),
+            None if number == Owner::JOINS => Some(Owner::Joins),
             None => FieldId::from_number(number).map(Owner::Field),
         }
     }

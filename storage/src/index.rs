@@ -190,12 +190,12 @@ impl HashIndex {
     }
 
     /// What a store snapshot does: the delta becomes a table, merged with those before it that are not much larger,
-    /// so that there are few tables and each entry is rewritten a logarithmic number of times. `keep` drops entries.
-    /// Gives how many of the present tables stay, and the new table's bytes.
+    /// so that there are few tables and each entry is rewritten a logarithmic number of times. `keep` says what number an
+    /// entry has from then on, or drops it. Gives how many of the present tables stay, and the new table's bytes.
     ///
     /// # Errors
     /// [`crate::Error::Corrupt`] from a table.
-    pub(crate) fn encode(&self, all: bool, keep: impl Fn(u32) -> bool) -> Result<(usize, Option<Vec<u8>>)> {
+    pub(crate) fn encode(&self, all: bool, keep: impl Fn(u32) -> Option<u32>) -> Result<(usize, Option<Vec<u8>>)> {
         let mut entries = self.deltas().fold(Vec::new(), |entries, delta| merge(&entries, &delta.sorted()));
         let mut kept = self.tables.len();
         if entries.is_empty() && !all {
@@ -209,7 +209,14 @@ impl HashIndex {
             entries = merge(&entries, table.entries);
             kept -= 1;
         }
-        entries.retain(|e| keep(*e as u32));
+        entries.retain_mut(|entry| {
+            let number = keep(*entry as u32);
+            *entry = *entry >> 32 << 32 | u64::from(number.unwrap_or(0));
+            number.is_some()
+        });
+        if !entries.is_sorted() {
+            entries.sort_unstable();
+        }
         entries.dedup();
         Ok((kept, (!entries.is_empty()).then(|| encode_table(&entries))))
     }
@@ -352,7 +359,7 @@ mod tests {
             for (number, hash) in hashes.iter().enumerate() {
                 index.put(*hash, number as u32);
             }
-            let (kept, table) = index.encode(false, |_| true).unwrap();
+            let (kept, table) = index.encode(false, Some).unwrap();
             prop_assert_eq!(kept, 0);
             let words = table.as_deref().map(aligned).unwrap_or_default();
             let table = Table::read(bytemuck::cast_slice(&words));

@@ -12,13 +12,13 @@ use jiff::civil::Date;
 
 use crate::error::{Error, Result};
 use crate::files::list_dir;
-use crate::kept::{self, Label, Moment};
+use crate::kept::{self, Label, Moment, SnapshotInfo};
 use crate::log;
 use crate::manifest::{CURRENT, Manifest};
 use crate::policy::date_in;
 use crate::purge::{purge_kept, remove_unnamed};
 use crate::snapshot::{self, Options as SnapshotOptions, PACKS_DIR, Packs, Written};
-use crate::store::{Command, LOG_DIR, Options, Reply, Request, Shared, SnapshotInfo, kept_today};
+use crate::store::{Command, LOG_DIR, Options, Reply, Request, Shared, kept_today};
 use crate::view::View;
 
 const KEEPER_TICK: Duration = Duration::from_millis(500);

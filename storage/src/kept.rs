@@ -9,13 +9,16 @@
 //! a new store snapshot, what the next state will need of it is kept as the tail: a state that nobody asked for. So
 //! purges and long logs, which bring new store snapshots every day, do not make each day's state cost all the parts.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use jiff::civil::Date;
 
+use crate::changes::FROZEN;
 use crate::error::{Error, Result};
 use crate::log;
 use crate::manifest::{KEPT_DIR, Manifest};
+use crate::pack::PartKind;
 use crate::store::LOG_DIR;
 use crate::stretch::Stretch;
 
@@ -38,14 +41,16 @@ pub(crate) enum Label {
 }
 
 impl Label {
-    /// The manifest under this label.
+    /// The manifest under this label, without frozen audiences: those are of the present.
     pub(crate) fn put_on(&self, manifest: Manifest, taken_at: i64) -> Manifest {
         let (name, date) = match self {
             Label::Name(name) => (Some(name.clone()), None),
             Label::Date(date) => (None, Some(*date)),
             Label::Tail => (None, None),
         };
-        Manifest { name, date, taken_at, ..manifest }
+        let mut manifest = Manifest { name, date, taken_at, frozen: BTreeMap::new(), ..manifest };
+        manifest.parts.retain(|part, _| part.kind != PartKind::Frozen);
+        manifest
     }
 
     fn is_of(&self, manifest: &Manifest) -> bool {
@@ -53,6 +58,36 @@ impl Label {
             Label::Name(name) => manifest.name.as_ref() == Some(name),
             Label::Date(date) => manifest.name.is_none() && manifest.date == Some(*date),
             Label::Tail => manifest.is_tail(),
+        }
+    }
+}
+
+/// A store snapshot that is kept or current.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SnapshotInfo {
+    /// Its name, if it is kept under one.
+    pub name: Option<String>,
+    /// The day at whose end it was like this, if it is a dated one.
+    pub date: Option<Date>,
+    /// Data version that it holds.
+    pub data_version: u64,
+    /// When it was taken: seconds since 1970-01-01T00:00:00Z.
+    pub taken_at: i64,
+    /// Live profiles in it.
+    pub profile_count: u32,
+    /// Bytes of all its parts, and of what came after them.
+    pub bytes: u64,
+}
+
+impl SnapshotInfo {
+    pub(crate) fn of(manifest: &Manifest) -> SnapshotInfo {
+        SnapshotInfo {
+            name: manifest.name.clone(),
+            date: manifest.date,
+            data_version: manifest.upto(),
+            taken_at: manifest.taken_at,
+            profile_count: manifest.profiles_then(),
+            bytes: manifest.part_bytes() + manifest.stretch_bytes(),
         }
     }
 }
@@ -97,7 +132,8 @@ fn extended(space: &Path, current: &Manifest, from: Manifest, moment: Moment) ->
         return Ok(None);
     }
     let allowed = STRETCH_BYTES_FREE.max(from.part_bytes() / PART_BYTES_A_STRETCH_BYTE);
-    let records = log::read_between(&space.join(LOG_DIR), upto, moment.data_version)?;
+    let mut records = log::read_between(&space.join(LOG_DIR), upto, moment.data_version)?;
+    records.retain(|record| record.payload.first() != Some(&FROZEN));
     let more: u64 = records.iter().map(|record| record.payload.len() as u64).sum();
     if from.stretch_bytes() + more > allowed {
         return Ok(None);

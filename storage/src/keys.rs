@@ -76,6 +76,14 @@ impl<'a> Keys<'a> {
         self.to_bytes().split(|b| *b == SEPARATOR).map(|key| String::from_utf8_lossy(key).into_owned()).collect()
     }
 
+    /// All keys as bytes, in order of acceptance.
+    pub(crate) fn to_list(self) -> Vec<Vec<u8>> {
+        if self.is_empty() {
+            return Vec::new();
+        }
+        self.to_bytes().split(|b| *b == SEPARATOR).map(<[u8]>::to_vec).collect()
+    }
+
     /// Prefix and rest as one.
     pub(crate) fn to_bytes(self) -> Vec<u8> {
         [self.prefix, self.rest].concat()

@@ -6,11 +6,11 @@
 //! - [`container`], [`bitmaps`], [`column`], [`pages`], [`lists`], [`keys`]: what a stripe keeps, mapped or owned
 //! - [`segment`], [`events`]: the rows of events; [`zone`]: the days that they fall on
 //! - [`values`], [`index`]: texts and identities to numbers
-//! - [`field`], [`view`]: what a question reads
-//! - [`batch`] → `resolve`, `prepare` → `changes` → `apply`: the way of a write
+//! - [`field`], [`frozen`], [`view`]: what a question reads
+//! - [`batch`] → `resolve`, `meant`, `prepare` → `changes` → `apply`: the way of a write; `joins`: who became one
 //! - `log`, [`pack`], [`manifest`], `snapshot`: what is on disk
 //! - [`stretch`], `kept`, `erased` → `purge`, [`policy`], [`states`]: earlier states, and what they cost
-//! - [`store`], `keeper`: the order in which things become durable; [`bulk`], [`datadir`], [`verify`]
+//! - [`store`], `keeper`: the order in which things become durable; [`follow`], [`bulk`], [`datadir`], [`verify`]
 
 #[cfg(target_endian = "big")]
 compile_error!("the formats are mapped as they are and little-endian");
@@ -29,7 +29,9 @@ pub mod segment;
 
 pub mod events;
 pub mod field;
+pub mod frozen;
 pub mod index;
+mod joins;
 pub mod values;
 pub mod view;
 pub mod zone;
@@ -37,9 +39,12 @@ pub mod zone;
 mod apply;
 pub mod batch;
 mod changes;
+mod meant;
 pub mod parallel;
 pub mod portable;
 mod prepare;
+mod prepare_events;
+mod prepare_joined;
 mod resolve;
 mod seen;
 pub mod upload;
@@ -59,6 +64,7 @@ pub mod stretch;
 
 pub mod bulk;
 pub mod datadir;
+pub mod follow;
 mod keeper;
 pub mod policy;
 pub mod states;
@@ -72,10 +78,12 @@ pub use batch::{
 pub use bulk::BulkLoader;
 pub use datadir::DataDir;
 pub use error::{Error, Result};
+pub use frozen::{Freezing, Frozen, FrozenInfo, FrozenSets};
 pub use ids::{KNOWN, OneId, ValueId};
+pub use kept::SnapshotInfo;
 pub use policy::{Clock, DatedPolicy};
 pub use schema::{EventId, IdTypeId, PropertyId, Schema, SchemaError, SchemaJson, Tag, TagId, TagType};
 pub use states::{State, StateError, StateRef};
-pub use store::{Options, Reply, Request, SnapshotInfo, Store};
+pub use store::{Options, Reply, Request, Store};
 pub use upload::{BitmapUpload, UploadMode};
 pub use view::View;

@@ -27,7 +27,7 @@ use crate::error::{Error, Result};
 use crate::files::{PENDING_SUFFIX, list_dir, sync_dir};
 
 /// Format of logs that this build writes; it reads this one and all before it.
-pub const LOG_FORMAT: u32 = 2;
+pub const LOG_FORMAT: u32 = 3;
 const MAGIC: &[u8; 8] = b"HCLOG\0\0\0";
 const HEADER_BYTES: usize = 32;
 const RECORD_HEADER_BYTES: usize = 32;

@@ -6,6 +6,7 @@
 //!   json  = {data_version, taken_at, name?, date?, next_one_id, profile_count, next_pack, schema, parts, stretches?}
 //!   parts = [[field, "kind", stripe, pack, offset, length, "checksum"]…]
 //!   stretches = [[after, upto, length, "checksum"]…]      of a kept one, format 2: what came after its parts
+//!   frozen = [[audience, date, number, count, version, data_version, frozen_at]…]     of the current one, format 3
 //! ```
 //! `manifest` is the current one; `snapshots/` holds the kept ones: `<name>.manifest`, `@<date>.manifest`, and the
 //! `@tail.manifest` that later ones go on from. Each appears by rename, so it is whole.
@@ -21,11 +22,12 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use crate::error::{Error, Result};
 use crate::files::{Pending, list_dir};
+use crate::frozen::FrozenInfo;
 use crate::pack::{PartKind, PartName, PartPlace};
 use crate::stretch::Stretch;
 
 /// Format of manifests that this build writes; it reads this one and all before it.
-pub const MANIFEST_FORMAT: u32 = 2;
+pub const MANIFEST_FORMAT: u32 = 3;
 /// The current manifest's file name.
 pub(crate) const CURRENT: &str = "manifest";
 /// Directory of the kept ones.
@@ -60,6 +62,8 @@ pub struct Manifest {
     pub parts: BTreeMap<PartName, PartPlace>,
     /// Of a kept one: what came after its parts, in order.
     pub stretches: Vec<Stretch>,
+    /// Of the current one: frozen audiences, each of which has a part.
+    pub frozen: BTreeMap<(Arc<str>, Date), FrozenInfo>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -79,6 +83,8 @@ struct ManifestJson {
     parts: Vec<(u32, PartKind, u32, u64, u64, u64, String)>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     stretches: Vec<(u64, u64, u64, String, u32)>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    frozen: Vec<FrozenRow>,
 }
 
 impl Manifest {
@@ -96,6 +102,7 @@ impl Manifest {
             audiences: Arc::default(),
             parts: BTreeMap::new(),
             stretches: Vec::new(),
+            frozen: BTreeMap::new(),
         }
     }
 
@@ -159,6 +166,7 @@ impl Manifest {
             audiences: self.audiences.iter().map(|(name, text)| (name.clone(), text.to_string())).collect(),
             parts: self.parts.iter().map(part).collect(),
             stretches: self.stretches.iter().map(Stretch::to_row).collect(),
+            frozen: self.frozen.iter().map(frozen_row).collect(),
         };
         let json = serde_json::to_string(&json).unwrap_or_default();
         let mut file = Pending::create(dir, name)?;
@@ -203,6 +211,8 @@ impl Manifest {
         if stretches.iter().zip(ends).any(|(stretch, end)| stretch.after != end || stretch.upto <= end) {
             return Err(bad(end + 1, "stretches that follow each other", "others"));
         }
+        let frozen: Option<BTreeMap<_, _>> = json.frozen.into_iter().map(frozen_of_row).collect();
+        let frozen = frozen.ok_or_else(|| bad(end + 1, "the day of a frozen audience", "other text"))?;
         let date = json.date.map(|date| date.parse().map_err(|_| bad(end + 1, "a date", &date))).transpose()?;
         let manifest = Manifest {
             data_version: json.data_version,
@@ -216,6 +226,7 @@ impl Manifest {
             audiences: Arc::new(json.audiences.into_iter().map(|(name, text)| (name, text.into())).collect()),
             parts,
             stretches,
+            frozen,
         };
         // A sound one under another's name would answer for that one.
         let file_name = path.file_name().unwrap_or_default().to_string_lossy();
@@ -238,6 +249,19 @@ impl Manifest {
         let names = list_dir(&dir)?.into_iter().filter(|name| name.ends_with(KEPT_SUFFIX));
         names.map(|name| Manifest::read(&dir.join(name))).collect()
     }
+}
+
+type FrozenRow = (String, String, u32, u64, u64, u64, i64);
+
+fn frozen_row(((audience, date), info): (&(Arc<str>, Date), &FrozenInfo)) -> FrozenRow {
+    let FrozenInfo { number, count, version, data_version, frozen_at } = *info;
+    (audience.to_string(), date.to_string(), number, count, version, data_version, frozen_at)
+}
+
+fn frozen_of_row(row: FrozenRow) -> Option<((Arc<str>, Date), FrozenInfo)> {
+    let (audience, date, number, count, version, data_version, frozen_at) = row;
+    let info = FrozenInfo { number, count, version, data_version, frozen_at };
+    Some(((audience.into(), date.parse().ok()?), info))
 }
 
 /// File name of a kept store snapshot; the name is spelled in hex so that any name is a file name.

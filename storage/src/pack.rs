@@ -25,7 +25,7 @@ use crate::files;
 use crate::mapping::map_file;
 
 /// Format of packs that this build writes; it reads this one and all before it.
-pub const PACK_FORMAT: u32 = 2;
+pub const PACK_FORMAT: u32 = 3;
 const MAGIC: &[u8; 8] = b"HCPACK\0\0";
 const END_MAGIC: &[u8; 8] = b"HCPACKEN";
 const HEADER_BYTES: usize = 64;
@@ -53,12 +53,14 @@ pub enum PartKind {
     Index = 6,
     /// Rows of an event in one stripe.
     Rows = 7,
+    /// Members of a frozen audience.
+    Frozen = 8,
 }
 
 impl PartKind {
     fn from_u32(kind: u32) -> Option<PartKind> {
-        use PartKind::{Bitmaps, Column, Index, Keys, Lists, Rows, Values};
-        [Bitmaps, Column, Lists, Keys, Values, Index, Rows].into_iter().find(|k| *k as u32 == kind)
+        use PartKind::{Bitmaps, Column, Frozen, Index, Keys, Lists, Rows, Values};
+        [Bitmaps, Column, Lists, Keys, Values, Index, Rows, Frozen].into_iter().find(|k| *k as u32 == kind)
     }
 }
 

@@ -6,18 +6,18 @@
 use std::sync::Arc;
 
 use crate::batch::{
-    EventColumn, MOMENTS, Outcome, PropertyColumn, PropertyValues, Rejected, SetOp, TagChanges, TagColumn, UNSET,
-    Upserts,
+    EventColumn, IdColumn, MOMENTS, Outcome, PropertyValues, Rejected, SetOp, TagChanges, TagColumn, UNSET, Upserts,
 };
-use crate::changes::{Changes, EventChanges, EventKey, FieldChanges};
-use crate::column::{NUMBER_MAX, UNKNOWN_VALUE};
+use crate::changes::{Changes, FieldChanges};
+use crate::column::NUMBER_MAX;
 use crate::error::{Error, Result};
-use crate::events::EventField;
 use crate::field::Field;
 use crate::policy::Clock;
-use crate::resolve::{NOBODY, Resolved, resolve};
-use crate::schema::TagType;
-use crate::values::{VALUE_BYTES_MAX, Values};
+use crate::prepare_events::decide_events;
+use crate::prepare_joined::decide_joined;
+use crate::resolve::{Resolved, resolve};
+use crate::schema::{EventId, TagId, TagType};
+use crate::values::VALUE_BYTES_MAX;
 use crate::view::View;
 use crate::zone::DayClock;
 
@@ -27,24 +27,24 @@ use crate::zone::DayClock;
 /// [`Error::Refused`] for a batch that is not well-formed, [`Error::Full`], [`Error::Corrupt`].
 pub(crate) fn prepare(view: &mut View, batch: &Upserts, clock: &Clock) -> Result<(Changes, Outcome)> {
     check_shape(view, batch)?;
-    let dated = Dated::new(view, batch, clock);
-    let (Resolved { one_ids, created, identities, next_one_id }, outcome) = resolve(view, batch, dated.expired)?;
-    let mut changes = Changes { next_one_id, created, identities, ..Changes::default() };
+    let mut dated = Dated::new(view, batch, clock);
+    let refused = std::mem::take(&mut dated.expired);
+    let (Resolved { meant, created, identities, next_one_id }, outcome) = resolve(view, batch, refused)?;
+    let joins = meant.joins().collect();
+    let mut changes = Changes { next_one_id, created, joins, identities, ..Changes::default() };
     for column in &batch.tags {
         let field = &mut view.tags[column.tag.0 as usize];
-        let Decided { changes: decided, first_value, values } = decide_column(field, column, &one_ids)?;
-        if !values.is_empty() {
-            changes.values.push((column.tag, first_value, values));
-        }
-        if !decided.is_empty() {
-            changes.tags.push((column.tag, decided));
+        decide_column(field, column, |row| meant.alone(row))?.put(column.tag, &mut changes);
+    }
+    if meant.has_joins() {
+        for (field, tag) in view.tags.iter_mut().zip((0..).map(TagId)) {
+            decide_joined(field, batch.tags.iter().filter(|column| column.tag == tag), &meant)?.put(tag, &mut changes);
         }
     }
-    for (column, days) in batch.events.iter().zip(&dated.days) {
-        let field = &mut view.events[column.event.0 as usize];
-        let decided = decide_events(field, column, days, &one_ids)?;
+    for (field, event) in view.events.iter_mut().zip((0..).map(EventId)) {
+        let decided = decide_events(field, &dated.columns_of(event, batch), &meant)?;
         if !decided.is_empty() {
-            changes.events.push((column.event, decided));
+            changes.events.push((event, decided));
         }
     }
     Ok((changes, outcome))
@@ -81,6 +81,12 @@ impl Dated {
         }
         dated
     }
+
+    /// The columns of one event, with their days.
+    pub(crate) fn columns_of<'b>(&'b self, event: EventId, batch: &'b Upserts) -> Vec<(&'b EventColumn, &'b [i32])> {
+        let all = batch.events.iter().zip(&self.days).filter(|(column, _)| column.event == event);
+        all.map(|(column, days)| (column, &days[..])).collect()
+    }
 }
 
 /// Checks that a batch fits the schema and itself.
@@ -89,13 +95,11 @@ impl Dated {
 /// [`Error::Refused`].
 pub(crate) fn check_shape(view: &View, batch: &Upserts) -> Result<()> {
     let refuse = |reason: String| Err(Error::Refused { code: "bad_batch", reason });
-    for (at, column) in batch.ids.iter().enumerate() {
-        if column.offsets.len() != batch.rows as usize + 1 || column.id_type.0 as usize >= view.id_types.len() {
-            return refuse("an id column that does not fit the batch".into());
-        }
-        if batch.ids[..at].iter().any(|other| other.id_type == column.id_type) {
-            return refuse("two id columns of one id type".into());
-        }
+    let misfits = |column: &IdColumn| {
+        column.offsets.len() != batch.rows as usize + 1 || column.id_type.0 as usize >= view.id_types.len()
+    };
+    if batch.ids.iter().any(misfits) {
+        return refuse("an id column that does not fit the batch".into());
     }
     for column in &batch.tags {
         let Some(tag) = view.schema.tags.get(column.tag.0 as usize) else {
@@ -148,84 +152,7 @@ fn check_events(view: &View, batch: &Upserts) -> Result<()> {
     Ok(())
 }
 
-/// The events of a column that count, by profile and time, with their new values added to the field.
-///
-/// # Errors
-/// [`Error::Refused`], [`Error::Corrupt`].
-pub(crate) fn decide_events(
-    field: &mut Arc<EventField>,
-    column: &EventColumn,
-    days: &[i32],
-    one_ids: &[u32],
-) -> Result<EventChanges> {
-    let mut counted: Vec<(u32, i64, usize)> = Vec::with_capacity(column.rows.len());
-    for (place, (row, at)) in column.rows.iter().zip(&column.at).enumerate() {
-        if let Some(one_id) = one_ids.get(*row as usize).copied().filter(|one_id| *one_id != NOBODY) {
-            counted.push((one_id, *at, place));
-        }
-    }
-    counted.sort_by_key(|(one_id, at, _)| (*one_id, *at));
-    let mut changes = EventChanges {
-        one_ids: counted.iter().map(|(one_id, ..)| *one_id).collect(),
-        at: counted.iter().map(|(_, at, _)| *at).collect(),
-        days: counted.iter().map(|(.., place)| days[*place]).collect(),
-        ..EventChanges::default()
-    };
-    if column.keys.iter().any(Option::is_some) {
-        changes.keys = counted.iter().map(|(.., place)| column.keys[*place].map(EventKey::of)).collect();
-    }
-    for PropertyColumn { property, values } in &column.properties {
-        let listed = match values {
-            PropertyValues::Numbers(list) => {
-                counted.iter().map(|(.., place)| list[*place].unwrap_or(UNKNOWN_VALUE)).collect()
-            }
-            PropertyValues::Texts { dictionary, codes } => {
-                let known = &mut Arc::make_mut(field).values[property.0 as usize];
-                let first = known.count();
-                let (listed, added) = numbered(known, dictionary, counted.iter().map(|(.., place)| codes[*place]))?;
-                if !added.is_empty() {
-                    changes.values.push((*property, first, added));
-                }
-                listed
-            }
-        };
-        if listed.iter().any(|value| *value != UNKNOWN_VALUE) {
-            changes.properties.push((*property, listed));
-        }
-    }
-    Ok(changes)
-}
-
-/// Dictionary places as value numbers, and the texts that are new.
-fn numbered(
-    values: &mut Values,
-    dictionary: &[Box<str>],
-    codes: impl Iterator<Item = u32>,
-) -> Result<(Vec<i64>, Vec<Box<str>>)> {
-    let mut numbers = vec![UNSET; dictionary.len()];
-    let (mut listed, mut added) = (Vec::new(), Vec::new());
-    for code in codes {
-        if code == UNSET {
-            listed.push(UNKNOWN_VALUE);
-            continue;
-        }
-        let Some(slot) = numbers.get_mut(code as usize) else {
-            return Err(Error::Refused { code: "bad_batch", reason: "a code outside of its dictionary".into() });
-        };
-        if *slot == UNSET {
-            let text = &dictionary[code as usize];
-            let before = values.count();
-            *slot = values.find_or_add(text)?.0;
-            if values.count() > before {
-                added.push(text.clone());
-            }
-        }
-        listed.push((*slot).into());
-    }
-    Ok((listed, added))
-}
-
-/// A column in OneIDs and value numbers.
+/// Changes of a tag in OneIDs and value numbers.
 pub(crate) struct Decided {
     /// Sorted by OneID, those of one profile in turn; rows that do not count are left out.
     pub(crate) changes: FieldChanges,
@@ -235,12 +162,26 @@ pub(crate) struct Decided {
     pub(crate) values: Vec<Box<str>>,
 }
 
-/// Decides one column: `one_ids` says whom each row means.
+impl Decided {
+    fn put(self, tag: TagId, changes: &mut Changes) {
+        if !self.values.is_empty() {
+            changes.values.push((tag, self.first_value, self.values));
+        }
+        if !self.changes.is_empty() {
+            changes.tags.push((tag, self.changes));
+        }
+    }
+}
+
+/// Decides one column: `of_row` says whom each row means, if it counts here.
 ///
 /// # Errors
 /// [`Error::Refused`], [`Error::Corrupt`].
-pub(crate) fn decide_column(field: &mut Arc<Field>, column: &TagColumn, one_ids: &[u32]) -> Result<Decided> {
-    let of_row = |row: u32| one_ids.get(row as usize).copied().filter(|one_id| *one_id != NOBODY);
+pub(crate) fn decide_column(
+    field: &mut Arc<Field>,
+    column: &TagColumn,
+    of_row: impl Fn(u32) -> Option<u32>,
+) -> Result<Decided> {
     let (dictionary, first_value) = match &column.changes {
         TagChanges::Numbers(_) => (&[][..], 0),
         TagChanges::Texts { dictionary, .. } | TagChanges::Sets { dictionary, .. } => {

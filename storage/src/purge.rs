@@ -81,16 +81,16 @@ fn purge_group(
     let base = write_parts(space, &view, &previous, &packs, &options)?.manifest;
     written.manifest.next_pack = base.next_pack;
 
-    let mut purged: BTreeMap<&Stretch, Stretch> = BTreeMap::new();
+    let mut purged: BTreeMap<&Stretch, (Stretch, i64)> = BTreeMap::new();
     for (stretch, (records, changed)) in stretches {
         purged.insert(stretch, purge_stretch(space, stretch, records, changed, &given)?);
     }
     for manifest in group {
-        let mut profile_count = base.profile_count;
+        let mut profile_count = i64::from(base.profile_count);
         let stretches = manifest.stretches.iter().map(|stretch| {
-            let anew = &purged[stretch];
-            profile_count += anew.profile_count;
-            Stretch { profile_count, ..anew.clone() }
+            let (anew, grown) = &purged[stretch];
+            profile_count += grown;
+            Stretch { profile_count: profile_count as u32, ..anew.clone() }
         });
         let stretches = stretches.collect();
         let (name, date, taken_at) = (manifest.name.clone(), manifest.date, manifest.taken_at);
@@ -111,22 +111,28 @@ fn filtered(records: Records, living: &Living<'_>) -> (Records, bool) {
     (records, any)
 }
 
-/// The stretch that takes a stretch's place; its `profile_count` is how many it creates.
-fn purge_stretch(space: &Path, stretch: &Stretch, records: Records, changed: bool, given: &Given) -> Result<Stretch> {
-    let (mut anew, mut created, mut changed) = (Vec::with_capacity(records.len()), 0, changed);
+/// The stretch that takes a stretch's place, and how many more live at its end.
+fn purge_stretch(
+    space: &Path,
+    stretch: &Stretch,
+    records: Records,
+    changed: bool,
+    given: &Given,
+) -> Result<(Stretch, i64)> {
+    let (mut anew, mut grown, mut changed) = (Vec::with_capacity(records.len()), 0, changed);
     for (seqno, mut record) in records {
         let retired = blank_unused(&mut record, given);
         changed |= retired.is_some();
         if let Record::Changes(changes) = &record {
-            created += changes.created.len() as u32;
+            grown += changes.created.len() as i64 - changes.joins.len() as i64;
         }
         let both = std::iter::once(record).chain(retired);
         anew.extend(both.map(|record| LogRecord { seqno, payload: record.encode() }));
     }
     if !changed {
-        return Ok(Stretch { profile_count: created, ..stretch.clone() });
+        return Ok((stretch.clone(), grown));
     }
-    Stretch::write(space, (stretch.after, stretch.upto), &anew, created)
+    Ok((Stretch::write(space, (stretch.after, stretch.upto), &anew, stretch.profile_count)?, grown))
 }
 
 /// Removes packs and stretches that no manifest names, and debris of a crash.

@@ -7,7 +7,7 @@ use std::hash::{BuildHasherDefault, Hasher};
 
 use crate::batch::Upserts;
 use crate::changes::EventKey;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::ids::{OneId, in_stripe, stripe_of};
 use crate::schema::EventId;
 use crate::view::View;
@@ -82,10 +82,14 @@ impl<'a> SeenKeys<'a> {
         let field = self.view.event(*event);
         let kept_from = self.view.schema.events[event.0 as usize].kept_from.map_or(i64::MIN, i64::from);
         let mut failed = None;
+        let is_it = |one_id: u32| {
+            // The events of who was joined are the survivor's by now.
+            let Some(OneId(owner)) = self.view.lives_as(OneId(one_id))? else { return Ok(false) };
+            let Some(stripe) = field.stripe(stripe_of(owner)) else { return Ok(false) };
+            stripe.has_key(in_stripe(owner), key.fingerprint, kept_from)
+        };
         let found = field.keys.find(key.hash, |one_id| {
-            let Some(stripe) = field.stripe(stripe_of(one_id)) else { return false };
-            let has = stripe.has_key(in_stripe(one_id), key.fingerprint, kept_from);
-            has.and_then(|has| Ok(has && self.view.is_live(OneId(one_id))?)).unwrap_or_else(|error| {
+            is_it(one_id).unwrap_or_else(|error: Error| {
                 failed = Some(error);
                 false
             })

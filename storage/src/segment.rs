@@ -2,19 +2,24 @@
 //! Knows rows as numbers; what a property's number means is the schema's matter.
 //!
 //! ```text
-//!   part    = rows:u32 columns:u32 starts[257]:u32 pad8 (at:u64 length:u64){columns} pad64 column{columns}
+//!   part    = rows:u32 columns:u31 folded:u1 starts[257]:u32 pad8 (at:u64 length:u64){places} pad64 column{places}
 //!   column  = a part of `column`, over rows instead of profiles, padded to 64 bytes
 //!   columns = owner (place in the stripe) · at (second) · day · key (fingerprint) · one a property, by number
+//!   places  = columns; of a folded part also: the same columns of the rows by day, and the bits of their owners
 //! ```
 //! `starts` says with which row each page of 4,096 profiles begins. Rows of one profile and second stand in the order
 //! of acceptance. Rows beyond the last pad its page: their codes mean nothing.
+//!
+//! A folded part has its rows a second time, those of each chunk by day (of one day: as they stand by profile), without
+//! seconds and keys: a window of days is one stretch of each chunk's rows. Owners' bits say who has rows at all.
 
 use std::sync::Arc;
 
 use crate::codec::{pad_to, put_u32, put_u64};
 use crate::column::{ColumnView, UNKNOWN_VALUE, encode_values};
+use crate::container::Bits;
 use crate::error::Result;
-use crate::ids::{PAGE_PROFILES, STRIPE_PAGES};
+use crate::ids::{CHUNK_PAGES, CHUNK_PROFILES, PAGE_PROFILES, STRIPE_CHUNKS, STRIPE_PAGES};
 use crate::pack::{PART_ALIGN, Part};
 use crate::schema::PropertyId;
 
@@ -25,6 +30,9 @@ const OWNER: usize = 0;
 const AT: usize = 1;
 const DAY: usize = 2;
 const KEY: usize = 3;
+/// Set in the number of columns of a folded part.
+const FOLDED: u32 = 1 << 31;
+const CHUNK_BITS_BYTES: usize = CHUNK_PROFILES as usize / 8;
 /// Moments stay within ±2^38 s: years 0001 to 9999 do.
 const AT_BITS: u32 = 39;
 
@@ -43,6 +51,10 @@ pub struct SegmentView<'a> {
     rows: u32,
     starts: &'a [u32],
     columns: Vec<ColumnView<'a>>,
+    /// The same columns of the rows by day; empty where they do not lie so, too.
+    by_day: Vec<ColumnView<'a>>,
+    /// By chunk; empty where they are not kept.
+    owner_bits: &'a [Bits],
 }
 
 /// Rows on their way into a segment, column by column; sorted by owner and time, equal ones in order of acceptance.
@@ -68,7 +80,7 @@ impl Segment {
                 _ => encode_values(count, &mut |from, out| out.extend_from_slice(&values[from..])),
             })
             .collect();
-        Segment::owned(&assemble(&starts_of(rows.owners.iter().map(|owner| *owner as u32)), &encoded))
+        Segment::owned(&assemble(&starts_of(rows.owners.iter().map(|owner| *owner as u32)), &encoded, None))
     }
 
     fn owned(bytes: &[u8]) -> Segment {
@@ -111,7 +123,13 @@ impl Segment {
             Segment::Mapped(part) => part.bytes_checked(check_part)?,
             Segment::Owned(words) => bytemuck::cast_slice(words),
         };
-        Ok(read_part(bytes).unwrap_or(SegmentView { rows: 0, starts: &[0; STRIPE_PAGES + 1], columns: Vec::new() }))
+        Ok(read_part(bytes).unwrap_or(SegmentView {
+            rows: 0,
+            starts: &[0; STRIPE_PAGES + 1],
+            columns: Vec::new(),
+            by_day: Vec::new(),
+            owner_bits: &[],
+        }))
     }
 }
 
@@ -150,6 +168,31 @@ impl<'a> SegmentView<'a> {
         self.column(OWN_COLUMNS + property.0 as usize)
     }
 
+    /// The same rows in another order, where they lie so, too: those of each chunk by day, those of one day by profile
+    /// and time. Seconds are all unknown there, and rows of one profile do not stand together.
+    pub fn by_day(&self) -> Option<SegmentView<'a>> {
+        let columns = self.by_day.clone();
+        (!columns.is_empty()).then(|| SegmentView { columns, by_day: Vec::new(), ..self.clone() })
+    }
+
+    /// Of rows by day: the rows of a chunk whose days lie in a range.
+    pub fn rows_of_days(&self, chunk: usize, low: i64, high: i64) -> std::ops::Range<u32> {
+        let rows = self.rows_of_chunk(chunk);
+        let days = self.day();
+        let first = partition(rows.clone(), |row| days.value(row).is_some_and(|day| day < low));
+        first..partition(first..rows.end, |row| days.value(row).is_some_and(|day| day <= high))
+    }
+
+    /// Who of a chunk has rows, where that is kept.
+    pub fn owner_bits(&self, chunk: usize) -> Option<&'a Bits> {
+        self.owner_bits.get(chunk)
+    }
+
+    /// Rows of the profiles of a chunk.
+    pub fn rows_of_chunk(&self, chunk: usize) -> std::ops::Range<u32> {
+        self.rows_of_pages(chunk * CHUNK_PAGES, (chunk + 1) * CHUNK_PAGES)
+    }
+
     /// Rows of the profiles from one page of the stripe to before another.
     pub fn rows_of_pages(&self, from: usize, to: usize) -> std::ops::Range<u32> {
         self.starts[from]..self.starts[to]
@@ -176,54 +219,103 @@ impl<'a> SegmentView<'a> {
     /// The first of some rows whose owner is not before a place in the stripe.
     pub fn first_at_or_after(&self, rows: std::ops::Range<u32>, in_stripe: u32) -> u32 {
         let owners = self.owners();
-        let (mut low, mut high) = (rows.start, rows.end);
-        while low < high {
-            let middle = low.midpoint(high);
-            if owners.value(middle).is_some_and(|owner| owner < in_stripe.into()) {
-                low = middle + 1;
-            } else {
-                high = middle;
-            }
-        }
-        low
+        partition(rows, |row| owners.value(row).is_some_and(|owner| owner < in_stripe.into()))
     }
 }
 
-/// One segment of the rows of several, without those that `keep` (owner, day) drops; older ones first where profile
-/// and time are equal. `None` where no row is left.
+/// The first of some rows that is not before, where those that are come first.
+fn partition(rows: std::ops::Range<u32>, is_before: impl Fn(u32) -> bool) -> u32 {
+    let (mut low, mut high) = (rows.start, rows.end);
+    while low < high {
+        let middle = low.midpoint(high);
+        if is_before(middle) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    low
+}
+
+/// One folded segment of the rows of several, without those that `keep` (owner, day) drops; older ones first where
+/// profile and time are equal. `None` where no row is left.
 ///
 /// # Errors
 /// [`crate::Error::Corrupt`] from a segment.
-pub(crate) fn merge(segments: &[&Segment], keep: &dyn Fn(u32, i64) -> bool) -> Result<Option<Vec<u8>>> {
-    let views = segments.iter().map(|segment| segment.open()).collect::<Result<Vec<_>>>()?;
-    let order = merged_order(&views, keep);
-    if order.is_empty() {
-        return Ok(None);
-    }
-    let columns = views.iter().map(|view| view.columns.len()).max().unwrap_or(0);
-    let mut encoded = Vec::with_capacity(columns);
-    for number in 0..columns {
-        let sources: Vec<ColumnView<'_>> = views.iter().map(|view| view.column(number)).collect();
-        if sources.iter().all(|source| source.page_count() == 0) {
-            encoded.push(Vec::new());
-            continue;
-        }
-        encoded.push(encode_values(order.len(), &mut |from, out| {
-            let page = &order[from..order.len().min(from + PAGE_PROFILES as usize)];
-            let value = |(segment, row): &(u32, u32)| sources[*segment as usize].value(*row).unwrap_or(UNKNOWN_VALUE);
-            out.extend(page.iter().map(value));
-        }));
-    }
-    let owner_of = |(segment, row): &(u32, u32)| views[*segment as usize].owners().value(*row).unwrap_or(0) as u32;
-    Ok(Some(assemble(&starts_of(order.iter().map(owner_of)), &encoded)))
+pub(crate) fn fold(segments: &[&Segment], keep: &dyn Fn(u32, i64) -> bool) -> Result<Option<Vec<u8>>> {
+    Ok(Merged::of(segments, keep)?.map(|mut merged| {
+        let columns = merged.encoded(|_| true);
+        let owner_bits = merged.owner_bits();
+        let starts = merged.starts();
+        merged.sort_by_day(&starts);
+        let by_day = merged.encoded(|column| column != AT && column != KEY);
+        assemble(&starts, &columns, Some((&by_day, &owner_bits)))
+    }))
 }
 
-/// As [`merge`], kept on the heap.
+/// As [`fold`], on the heap and not folded: by profile only.
 ///
 /// # Errors
-/// As [`merge`].
+/// As [`fold`].
 pub(crate) fn merge_owned(segments: &[&Segment], keep: &dyn Fn(u32, i64) -> bool) -> Result<Option<Segment>> {
-    Ok(merge(segments, keep)?.map(|bytes| Segment::owned(&bytes)))
+    let merged = Merged::of(segments, keep)?;
+    Ok(merged.map(|merged| Segment::owned(&assemble(&merged.starts(), &merged.encoded(|_| true), None))))
+}
+
+/// Rows of several segments in one order.
+struct Merged<'a> {
+    views: Vec<SegmentView<'a>>,
+    /// Which row of which segment.
+    order: Vec<(u32, u32)>,
+}
+
+impl<'a> Merged<'a> {
+    fn of(segments: &[&'a Segment], keep: &dyn Fn(u32, i64) -> bool) -> Result<Option<Merged<'a>>> {
+        let views = segments.iter().map(|segment| segment.open()).collect::<Result<Vec<_>>>()?;
+        let order = merged_order(&views, keep);
+        Ok((!order.is_empty()).then_some(Merged { views, order }))
+    }
+
+    fn owners(&self) -> impl Iterator<Item = u32> {
+        self.order.iter().map(|(segment, row)| self.views[*segment as usize].owners().value(*row).unwrap_or(0) as u32)
+    }
+
+    fn starts(&self) -> Vec<u32> {
+        starts_of(self.owners())
+    }
+
+    fn owner_bits(&self) -> Vec<u8> {
+        let mut bits = vec![0u8; STRIPE_CHUNKS * CHUNK_BITS_BYTES];
+        self.owners().for_each(|owner| bits[owner as usize / 8] |= 1 << (owner % 8));
+        bits
+    }
+
+    /// Puts the rows of each chunk, which stand by profile, by day.
+    fn sort_by_day(&mut self, starts: &[u32]) {
+        let days: Vec<ColumnView<'_>> = self.views.iter().map(|view| view.day()).collect();
+        for chunk in 0..STRIPE_CHUNKS {
+            let rows = starts[chunk * CHUNK_PAGES] as usize..starts[(chunk + 1) * CHUNK_PAGES] as usize;
+            let day = |(segment, row): &(u32, u32)| days[*segment as usize].value(*row).unwrap_or(UNKNOWN_VALUE);
+            self.order[rows].sort_by_cached_key(day);
+        }
+    }
+
+    /// The columns wanted in the present order; the others empty.
+    fn encoded(&self, wanted: impl Fn(usize) -> bool) -> Vec<Vec<u8>> {
+        let columns = self.views.iter().map(|view| view.columns.len()).max().unwrap_or(0);
+        let encoded = (0..columns).map(|number| {
+            let sources: Vec<ColumnView<'_>> = self.views.iter().map(|view| view.column(number)).collect();
+            if !wanted(number) || sources.iter().all(|source| source.page_count() == 0) {
+                return Vec::new();
+            }
+            encode_values(self.order.len(), &mut |from, out| {
+                let page = &self.order[from..self.order.len().min(from + PAGE_PROFILES as usize)];
+                let value = |(segment, row): &(u32, u32)| sources[*segment as usize].value(*row);
+                out.extend(page.iter().map(|place| value(place).unwrap_or(UNKNOWN_VALUE)));
+            })
+        });
+        encoded.collect()
+    }
 }
 
 /// Which row of which segment comes when.
@@ -268,19 +360,23 @@ fn starts_of(owners: impl Iterator<Item = u32>) -> Vec<u32> {
     starts
 }
 
-fn assemble(starts: &[u32], columns: &[Vec<u8>]) -> Vec<u8> {
-    let mut at = (HEADER_BYTES + columns.len() * 16).next_multiple_of(PART_ALIGN);
-    let mut out = Vec::with_capacity(at + columns.iter().map(|c| c.len().next_multiple_of(PART_ALIGN)).sum::<usize>());
+/// The part; of a folded one with its columns by day and the bits of owners.
+fn assemble(starts: &[u32], columns: &[Vec<u8>], folded: Option<(&[Vec<u8>], &[u8])>) -> Vec<u8> {
+    let (by_day, owner_bits) = folded.unzip();
+    let all = columns.iter().map(|c| &c[..]).chain(by_day.into_iter().flatten().map(|c| &c[..])).chain(owner_bits);
+    let all: Vec<&[u8]> = all.collect();
+    let mut at = (HEADER_BYTES + all.len() * 16).next_multiple_of(PART_ALIGN);
+    let mut out = Vec::with_capacity(at + all.iter().map(|c| c.len().next_multiple_of(PART_ALIGN)).sum::<usize>());
     put_u32(&mut out, starts[STRIPE_PAGES]);
-    put_u32(&mut out, columns.len() as u32);
+    put_u32(&mut out, columns.len() as u32 | if folded.is_some() { FOLDED } else { 0 });
     starts.iter().for_each(|start| put_u32(&mut out, *start));
     pad_to(&mut out, 8);
-    for column in columns {
+    for column in &all {
         put_u64(&mut out, at as u64);
         put_u64(&mut out, column.len() as u64);
         at += column.len().next_multiple_of(PART_ALIGN);
     }
-    for column in columns {
+    for column in all {
         pad_to(&mut out, PART_ALIGN);
         out.extend_from_slice(column);
     }
@@ -289,15 +385,24 @@ fn assemble(starts: &[u32], columns: &[Vec<u8>]) -> Vec<u8> {
 
 fn read_part(bytes: &[u8]) -> Option<SegmentView<'_>> {
     let head: &[u32] = bytemuck::try_cast_slice(bytes.get(..8 + (STRIPE_PAGES + 1) * 4)?).ok()?;
-    let (rows, count) = (head[0], head[1] as usize);
-    let places = bytes.get(HEADER_BYTES..HEADER_BYTES.checked_add(count.checked_mul(16)?)?)?;
+    let (rows, count, is_folded) = (head[0], (head[1] & !FOLDED) as usize, head[1] & FOLDED != 0);
+    let place_count = if is_folded { count.checked_mul(2)?.checked_add(1)? } else { count };
+    let places = bytes.get(HEADER_BYTES..HEADER_BYTES.checked_add(place_count.checked_mul(16)?)?)?;
     let places: &[[u64; 2]] = bytemuck::try_cast_slice(places).ok()?;
-    let mut columns = Vec::with_capacity(places.len());
-    for [at, length] in places {
-        let column = bytes.get(*at as usize..(*at as usize).checked_add(*length as usize)?)?;
-        columns.push(ColumnView::over(column)?);
-    }
-    Some(SegmentView { rows, starts: &head[2..], columns })
+    let part = |[at, length]: &[u64; 2]| bytes.get(*at as usize..(*at as usize).checked_add(*length as usize)?);
+    let column = |place| ColumnView::over(part(place)?);
+    let (columns, folded) = places.split_at(count);
+    let (by_day, owner_bits) = folded.split_at(if is_folded { count } else { 0 });
+    Some(SegmentView {
+        rows,
+        starts: &head[2..],
+        columns: columns.iter().map(column).collect::<Option<Vec<_>>>()?,
+        by_day: by_day.iter().map(column).collect::<Option<Vec<_>>>()?,
+        owner_bits: match owner_bits.first() {
+            Some(place) => bytemuck::try_cast_slice(part(place)?).ok()?,
+            None => &[],
+        },
+    })
 }
 
 fn check_part(bytes: &[u8]) -> Result<(), String> {
@@ -308,8 +413,16 @@ fn check_part(bytes: &[u8]) -> Result<(), String> {
     }
     let pages = view.rows.div_ceil(PAGE_PROFILES) as usize;
     let fits = |column: &ColumnView<'_>| column.page_count() <= pages && column.is_sound();
-    if !view.columns.iter().all(fits) || view.columns[..KEY].iter().any(|column| column.page_count() != pages) {
+    let is_full = |column: &ColumnView<'_>| column.page_count() == pages;
+    if !view.columns.iter().all(fits) || !view.columns[..KEY].iter().all(is_full) {
         return Err("columns that do not have a page for all rows".into());
+    }
+    let by_day = &view.by_day;
+    if !by_day.iter().all(fits) || !by_day.is_empty() && !(is_full(&by_day[OWNER]) && is_full(&by_day[DAY])) {
+        return Err("columns by day that do not have a page for all rows".into());
+    }
+    if ![0, STRIPE_CHUNKS].contains(&view.owner_bits.len()) {
+        return Err("bits of owners that are not those of a stripe".into());
     }
     Ok(())
 }
@@ -364,7 +477,7 @@ mod tests {
             wanted.sort_by_key(|(owner, at, _)| (*owner, *at));
             prop_assert_eq!(&rows_of(&merged), &wanted);
             let view = merged.open().unwrap();
-            prop_assert_eq!(check_part(match &merged { Segment::Owned(w) => bytemuck::cast_slice(w), _ => &[] }), Ok(()));
+            prop_assert_eq!(check_part(bytes_of(&merged)), Ok(()));
             for (owner, ..) in &wanted {
                 let rows = view.rows_of(*owner);
                 prop_assert!(rows.clone().all(|row| wanted[row as usize].0 == *owner));
@@ -374,6 +487,53 @@ mod tests {
             let odd = merge_owned(&[&merged], &|owner, _| owner % 2 == 1).unwrap();
             let left: Vec<Row> = wanted.into_iter().filter(|row| row.0 % 2 == 1).collect();
             prop_assert_eq!(odd.map_or(Vec::new(), |odd| rows_of(&odd)), left);
+        }
+    }
+
+    fn bytes_of(segment: &Segment) -> &[u8] {
+        match segment {
+            Segment::Owned(words) => bytemuck::cast_slice(words),
+            Segment::Mapped(_) => &[],
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+        #[test]
+        fn folded_rows_lie_by_day_too_and_say_whose_they_are(
+            batches in proptest::collection::vec(rows(), 1..4), low in -20_000i64..20_000, span in 0i64..4_000_000,
+        ) {
+            let segments: Vec<Segment> = batches.iter().map(|rows| segment(rows)).collect();
+            let folded = fold(&segments.iter().collect::<Vec<_>>(), &|_, _| true).unwrap().unwrap();
+            let folded = Segment::owned(&folded);
+            prop_assert_eq!(check_part(bytes_of(&folded)), Ok(()));
+            let mut wanted: Vec<Row> = batches.concat();
+            wanted.sort_by_key(|(owner, at, _)| (*owner, *at));
+            prop_assert_eq!(&rows_of(&folded), &wanted);
+            let day_of = |at: i64| at.div_euclid(86_400);
+            wanted.sort_by_key(|(owner, at, _)| (owner / CHUNK_PROFILES, day_of(*at)));
+            let view = folded.open().unwrap();
+            let by_day = view.by_day().unwrap();
+            for (row, (owner, at, value)) in (0..).zip(&wanted) {
+                prop_assert_eq!(by_day.owners().value(row), Some(i64::from(*owner)));
+                prop_assert_eq!(by_day.day().value(row), Some(day_of(*at)));
+                prop_assert_eq!(by_day.property(PropertyId(0)).value(row), *value);
+            }
+            for chunk in 0..STRIPE_CHUNKS {
+                let of_chunk = |(owner, ..): &&Row| *owner as usize / CHUNK_PROFILES as usize == chunk;
+                let within = wanted.iter().filter(of_chunk).filter(|row| (low..=low + span).contains(&day_of(row.1)));
+                let found = by_day.rows_of_days(chunk, low, low + span);
+                prop_assert_eq!(found.len(), within.count());
+                prop_assert!(found.into_iter().all(|row| (low..=low + span).contains(&day_of(wanted[row as usize].1))));
+                let mut owners: Vec<u32> = wanted.iter().filter(of_chunk).map(|(owner, ..)| *owner).collect();
+                owners.sort_unstable();
+                owners.dedup();
+                let bits = view.owner_bits(chunk).unwrap();
+                prop_assert_eq!(bits.iter().map(|word| word.count_ones() as usize).sum::<usize>(), owners.len());
+                let is_set = |low: u32| bits[low as usize / 64] >> (low % 64) & 1 == 1;
+                prop_assert!(owners.iter().all(|owner| is_set(owner % CHUNK_PROFILES)));
+            }
+            prop_assert!(segments[0].open().unwrap().by_day().is_none());
         }
     }
 

@@ -14,15 +14,19 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crossbeam::channel::bounded;
+use jiff::civil::Date;
+use roaring::RoaringBitmap;
 
 use crate::apply::{Installed, schema_from, schema_to};
 use crate::bitmaps::StripeBitmaps;
 use crate::column::StripeColumn;
+use crate::erased::Living;
 use crate::error::{Error, Result};
 use crate::events::{EventField, EventStripe};
 use crate::field::{Field, FieldId, FieldStripe, Forward, Owner};
 use crate::files::create_dir;
-use crate::ids::{KNOWN, in_stripe, stripe_of};
+use crate::frozen::{self, Frozen, FrozenSets};
+use crate::ids::KNOWN;
 use crate::index::HashIndex;
 use crate::keys::StripeKeys;
 use crate::lists::StripeLists;
@@ -59,6 +63,8 @@ pub(crate) struct Written {
     pub(crate) rows: Vec<FoldedRows>,
     /// New values of properties, and how many there were.
     pub(crate) property_values: Vec<(EventId, PropertyId, u32, Values)>,
+    /// Frozen audiences that lie in parts now, as they were taken and as they lie.
+    frozen: Vec<((Arc<str>, Date), Arc<Frozen>, Arc<Frozen>)>,
     /// Parts that were copied as they are, from where to where.
     moved: Vec<(PartPlace, PartPlace)>,
 }
@@ -123,6 +129,10 @@ pub(crate) fn open_view(space: &Path, manifest: &Manifest, packs: &mut Packs) ->
             let expected = "a field of the schema";
             Error::corrupt(&space.join(CURRENT), 0, expected, format!("field {}", name.field))
         };
+        if name.kind == PartKind::Frozen {
+            // Found by its row, below.
+            continue;
+        }
         let owner = Owner::from_number(name.field).ok_or_else(stray)?;
         match (owner, name.kind) {
             (_, PartKind::Index) => tables.entry(owner).or_default().push(part),
@@ -148,12 +158,32 @@ pub(crate) fn open_view(space: &Path, manifest: &Manifest, packs: &mut Packs) ->
             *index = HashIndex::mapped(tables);
         }
     }
+    view.frozen = Arc::new(frozen_sets(space, manifest, packs)?);
     Ok(view)
 }
 
-/// The index of an id type, or of the keys of an event.
+/// The frozen audiences of a manifest: each has a part, and no part is nobody's.
+fn frozen_sets(space: &Path, manifest: &Manifest, packs: &Packs) -> Result<FrozenSets> {
+    let bad = |expected: &str, found: String| Error::corrupt(&space.join(CURRENT), 0, expected, found);
+    let mut sets = FrozenSets::new();
+    for (key, info) in &manifest.frozen {
+        let name = info.part_name();
+        let place = manifest.parts.get(&name);
+        let place =
+            place.ok_or_else(|| bad("a part of each frozen audience", format!("none of {} {}", key.0, key.1)))?;
+        sets.insert(key.clone(), Arc::new(Frozen::mapped(*info, packs[&place.pack].part(name, *place)?)));
+    }
+    let parts = manifest.parts.keys().filter(|name| name.kind == PartKind::Frozen).count();
+    if parts != sets.len() {
+        return Err(bad("a frozen audience of each part", format!("{parts} parts of {}", sets.len())));
+    }
+    Ok(sets)
+}
+
+/// The index of an id type, of the keys of an event, or of who was joined.
 fn index_of(view: &mut View, owner: Owner) -> Option<&mut HashIndex> {
     match owner {
+        Owner::Joins => Some(&mut view.joins.index),
         Owner::Field(id) if field_exists(view, id) => Some(&mut view.field_mut(id).index),
         Owner::Event(event) => view.events.get_mut(event.0 as usize).map(|field| &mut Arc::make_mut(field).keys),
         Owner::Field(_) => None,
@@ -174,7 +204,7 @@ fn put_part(stripe: &mut FieldStripe, kind: PartKind, part: Arc<Part>) {
         PartKind::Column => stripe.forward = Forward::Column(StripeColumn::mapped(part)),
         PartKind::Lists => stripe.forward = Forward::Lists(StripeLists::mapped(part)),
         PartKind::Keys => stripe.forward = Forward::Keys(StripeKeys::mapped(part)),
-        PartKind::Values | PartKind::Index | PartKind::Rows => {}
+        PartKind::Values | PartKind::Index | PartKind::Rows | PartKind::Frozen => {}
     }
 }
 
@@ -194,7 +224,10 @@ pub(crate) fn write_parts(
     create_dir(&dir)?;
     let mut out =
         Output { writer: PackWriter::create(&dir, previous.next_pack)?, parts: BTreeMap::new(), moved: Vec::new() };
-    encode_and_put(jobs(view), &|job| encode(view, job, options.purge), options.threads, &mut out, &leave)?;
+    let purges_frozen = options.purge && !view.frozen.is_empty();
+    let living = purges_frozen.then(|| frozen::living(view)).transpose()?;
+    let purge = Purge { indexes: options.purge, living: living.as_ref() };
+    encode_and_put(jobs(view), &|job| encode(view, job, purge), options.threads, &mut out, &leave)?;
     let Output { writer, parts, moved } = out;
     let mut packs = packs.clone();
     let any = parts.values().any(|place| place.pack == previous.next_pack);
@@ -213,6 +246,7 @@ pub(crate) fn write_parts(
         audiences: view.audiences.clone(),
         parts,
         stretches: Vec::new(),
+        frozen: view.frozen.iter().map(|(key, frozen)| (key.clone(), *frozen.info())).collect(),
     };
     let mut written = Written {
         manifest,
@@ -222,6 +256,7 @@ pub(crate) fn write_parts(
         indexes: Vec::new(),
         rows: Vec::new(),
         property_values: Vec::new(),
+        frozen: Vec::new(),
         moved,
     };
     written.find_installed(view)?;
@@ -255,20 +290,32 @@ impl Output {
 enum Job<'a> {
     Stripe(&'a Field, usize),
     Values(&'a Field),
-    Index(&'a Field),
+    Index(Owner, &'a HashIndex),
     Rows(&'a EventField, usize),
     /// Values of the properties, and the table of keys.
     Dictionaries(&'a EventField),
+    Frozen(&'a Frozen),
+}
+
+/// What of erased people is left out.
+#[derive(Debug, Clone, Copy)]
+struct Purge<'a> {
+    /// Of the tables of identities.
+    indexes: bool,
+    /// Of frozen audiences, all but these.
+    living: Option<&'a RoaringBitmap>,
 }
 
 /// All of a view, the longest first.
 fn jobs(view: &View) -> Vec<Job<'_>> {
     let stripes = view.fields().flat_map(|field| (0..field.stripes.len()).map(move |at| Job::Stripe(field, at)));
-    let indexes = view.id_types.iter().map(|field| Job::Index(field));
+    let indexes = view.id_types.iter().map(|field| Job::Index(Owner::Field(field.id), &field.index));
+    let indexes = indexes.chain([Job::Index(Owner::Joins, &view.joins.index)]);
     let rows = view.events.iter().flat_map(|field| (0..field.stripes.len()).map(move |at| Job::Rows(field, at)));
     let dictionaries = view.events.iter().map(|field| Job::Dictionaries(field));
     let values = view.tags.iter().map(|field| Job::Values(field));
-    indexes.chain(rows).chain(stripes).chain(dictionaries).chain(values).collect()
+    let frozen = view.frozen.values().map(|frozen| Job::Frozen(frozen));
+    indexes.chain(rows).chain(stripes).chain(dictionaries).chain(values).chain(frozen).collect()
 }
 
 type Leaves = Vec<(PartName, Leaf)>;
@@ -299,22 +346,29 @@ fn encode_and_put(
     })
 }
 
-fn encode(view: &View, job: Job<'_>, purge: bool) -> Result<Leaves> {
+fn encode(view: &View, job: Job<'_>, purge: Purge<'_>) -> Result<Leaves> {
     match job {
         Job::Stripe(field, stripe) => {
             let name = |kind| PartName { field: field.id.number(), stripe: stripe as u32, kind };
             Ok(leaves(field, stripe)?.into_iter().map(|(kind, leaf)| (name(kind), leaf)).collect())
         }
         Job::Values(field) => encode_values(Owner::Field(field.id), 0, &field.values),
-        Job::Index(field) => encode_index(view, Owner::Field(field.id), &field.index, purge),
+        Job::Index(owner, index) => encode_index(view, owner, index, purge.indexes),
         Job::Rows(field, stripe) => encode_rows(view, field, stripe),
         Job::Dictionaries(field) => {
             let owner = Owner::Event(field.id);
-            let mut leaves = encode_index(view, owner, &field.keys, purge)?;
+            let mut leaves = encode_index(view, owner, &field.keys, purge.indexes)?;
             for (values, property) in field.values.iter().zip(0..) {
                 leaves.extend(encode_values(owner, property, values)?);
             }
             Ok(leaves)
+        }
+        Job::Frozen(frozen) => {
+            let leaf = match (frozen.encode(purge.living)?, frozen.part()) {
+                (Some(bytes), _) => Some(Leaf::Write(bytes)),
+                (None, part) => part.cloned().map(Leaf::Keep),
+            };
+            Ok(leaf.map(|leaf| (frozen.info().part_name(), leaf)).into_iter().collect())
         }
     }
 }
@@ -329,11 +383,9 @@ fn encode_values(owner: Owner, number: u32, values: &Values) -> Result<Leaves> {
 }
 
 fn encode_index(view: &View, owner: Owner, index: &HashIndex, purge: bool) -> Result<Leaves> {
-    let live = view.live.stripes.iter().map(|s| Ok(s.bitmaps()?.value(KNOWN))).collect::<Result<Vec<_>>>()?;
-    let keep = |one_id: u32| {
-        let stripe = live.get(stripe_of(one_id));
-        !purge || stripe.is_some_and(|live| live.contains(in_stripe(one_id)))
-    };
+    let living = Living::of(view)?;
+    // Of who was joined, the survivor.
+    let keep = |one_id: u32| if purge { living.lives_as(one_id) } else { Some(one_id) };
     let (kept, table) = index.encode(purge, keep)?;
     let tables = index.tables()[..kept].iter().cloned().map(Leaf::Keep).chain(table.map(Leaf::Write));
     let name = |at| PartName { field: owner.number(), stripe: at, kind: PartKind::Index };
@@ -401,6 +453,8 @@ fn packs_to_leave(view: &View, packs: &Packs, options: &Options) -> BTreeSet<u64
         field.values.iter().filter_map(Values::base).for_each(&mut count);
         field.keys.tables().iter().for_each(&mut count);
     }
+    view.frozen.values().filter_map(|frozen| frozen.part()).for_each(&mut count);
+    view.joins.index.tables().iter().for_each(&mut count);
     let mut leave = options.leave.clone();
     for (number, (bytes, parts)) in named {
         if let Some(pack) = packs.get(&number)
@@ -438,7 +492,19 @@ impl Written {
             }
             self.find_installed_dictionary(field)?;
         }
-        view.events.iter().try_for_each(|field| self.find_installed_events(field))
+        let joins = self.tables_of(Owner::Joins.number())?;
+        self.indexes.push((Owner::Joins, joins, view.joins.index.clone()));
+        view.events.iter().try_for_each(|field| self.find_installed_events(field))?;
+        for (key, taken) in view.frozen.iter() {
+            let name = taken.info().part_name();
+            if let Some(place) = self.manifest.parts.get(&name)
+                && taken.part().map(|part| part.place()) != Some(*place)
+            {
+                let part = self.packs[&place.pack].part(name, *place)?;
+                self.frozen.push((key.clone(), taken.clone(), Arc::new(Frozen::mapped(*taken.info(), part))));
+            }
+        }
+        Ok(())
     }
 
     fn find_installed_events(&mut self, field: &EventField) -> Result<()> {
@@ -514,6 +580,11 @@ impl Written {
                 && current.count() == *count
             {
                 *current = values.clone();
+            }
+        }
+        for (key, taken, mapped) in &self.frozen {
+            if view.frozen.get(key).is_some_and(|current| Arc::ptr_eq(current, taken)) {
+                Arc::make_mut(&mut view.frozen).insert(key.clone(), mapped.clone());
             }
         }
         for (owner, tables, taken) in &self.indexes {

@@ -9,6 +9,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use jiff::civil::Date;
@@ -88,6 +89,8 @@ pub(crate) struct States {
     opening: Mutex<()>,
     /// Packs that anyone has mapped, so that what was verified is verified once.
     packs: Mutex<BTreeMap<u64, Weak<Pack>>>,
+    /// How often kept manifests were changed.
+    changes: AtomicU64,
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -99,7 +102,14 @@ impl States {
     pub(crate) fn changing<T>(&self, change: impl FnOnce() -> T) -> T {
         let mut known = locked(&self.known);
         *known = None;
-        change()
+        let changed = change();
+        self.changes.fetch_add(1, Ordering::Release);
+        changed
+    }
+
+    /// How often that was done.
+    pub(crate) fn changes(&self) -> u64 {
+        self.changes.load(Ordering::Acquire)
     }
 
     /// Lets go of what is open: its files have been replaced.

@@ -12,6 +12,7 @@
 //! Readers take the published view with one atomic load and never wait. Nothing is published, and nothing answered,
 //! before it is on stable storage. After a failed write or fsync of the log nothing more is accepted until restart.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -28,10 +29,12 @@ use crate::batch::{Outcome, Upserts};
 use crate::changes::Record;
 use crate::error::{Error, Result};
 use crate::files::create_dir;
+use crate::follow::{Following, Touched};
+use crate::frozen::{self, Freezing};
 use crate::ids::OneId;
 pub(crate) use crate::keeper::take_snapshot;
 use crate::keeper::{Keeper, KeeperCommand, Wanted};
-use crate::kept::{self, Moment};
+use crate::kept::{self, Moment, SnapshotInfo};
 use crate::log::{self, Log};
 use crate::manifest::{CURRENT, KEPT_DIR, Manifest, kept_file_name};
 use crate::parallel::{Rank, cores, half_of_cores, stand_back};
@@ -94,7 +97,8 @@ pub enum Request {
     Schema(SchemaJson),
     /// Events that are older than what is kept go.
     Expire,
-    /// People to erase; those that do not live are passed over, and the outcome's `accepted` counts the others.
+    /// People to erase, all of whoever was joined; those that do not live are passed over, and the outcome's `accepted`
+    /// counts the others.
     Erase(Vec<OneId>),
     /// An audience to save, or (without a definition) to let go.
     Audience {
@@ -103,38 +107,17 @@ pub enum Request {
         /// As its keeper spells it.
         definition: Option<String>,
     },
+    /// An audience's members to freeze as those of a day, or (without any) a frozen set to let go.
+    Frozen {
+        /// The audience's name.
+        audience: String,
+        /// The day.
+        date: Date,
+        /// Its members then.
+        members: Option<Freezing>,
+    },
     /// A value's people as a bitmap.
     Bitmap(BitmapUpload),
-}
-
-/// A store snapshot that is kept or current.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SnapshotInfo {
-    /// Its name, if it is kept under one.
-    pub name: Option<String>,
-    /// The day at whose end it was like this, if it is a dated one.
-    pub date: Option<Date>,
-    /// Data version that it holds.
-    pub data_version: u64,
-    /// When it was taken: seconds since 1970-01-01T00:00:00Z.
-    pub taken_at: i64,
-    /// Live profiles in it.
-    pub profile_count: u32,
-    /// Bytes of all its parts, and of what came after them.
-    pub bytes: u64,
-}
-
-impl SnapshotInfo {
-    pub(crate) fn of(manifest: &Manifest) -> SnapshotInfo {
-        SnapshotInfo {
-            name: manifest.name.clone(),
-            date: manifest.date,
-            data_version: manifest.upto(),
-            taken_at: manifest.taken_at,
-            profile_count: manifest.profiles_then(),
-            bytes: manifest.part_bytes() + manifest.stretch_bytes(),
-        }
-    }
 }
 
 /// A space, open.
@@ -155,6 +138,7 @@ pub(crate) struct Shared {
     pub(crate) purge: AtomicBool,
     pub(crate) snapshot_error: Mutex<Option<String>>,
     pub(crate) states: States,
+    following: Arc<Following>,
 }
 
 pub(crate) enum Command {
@@ -173,6 +157,7 @@ struct Group {
     view: Arc<View>,
     log: Option<File>,
     seqno: u64,
+    touched: Touched,
     replies: Vec<(Reply, Outcome)>,
 }
 
@@ -241,6 +226,7 @@ impl Store {
             purge: AtomicBool::new(recovery.erased),
             snapshot_error: Mutex::new(None),
             states: States::default(),
+            following: Arc::default(),
         });
         shared.states.share_packs(&recovery.packs);
         let mut store =
@@ -262,7 +248,8 @@ impl Store {
         let (keeper, to_keeper) = unbounded();
         let closed_bytes = log_bytes.saturating_sub(log.segment_bytes());
         let clock = options.clock.clone();
-        let mut writer = Writer { shared: self.shared.clone(), clock, view, log, closed_bytes, groups };
+        let mut writer =
+            Writer { shared: self.shared.clone(), clock, view, log, closed_bytes, touched: Touched::default(), groups };
         let mut keeper_state = Keeper::new(self.shared.clone(), (manifest, packs), commands.clone(), options.clone());
         let shared = self.shared.clone();
         self.threads.push(spawn("headcount-writer", move || {
@@ -345,6 +332,11 @@ impl Store {
         receiver.recv().unwrap_or_else(|_| Err(stopped()))
     }
 
+    /// What the time is.
+    pub fn now(&self) -> jiff::Timestamp {
+        self.clock.now()
+    }
+
     /// Today in the space's zone.
     pub fn today(&self) -> Date {
         self.clock.today(&self.view().schema.time_zone)
@@ -357,6 +349,11 @@ impl Store {
     /// [`StateError`].
     pub fn state(&self, wanted: &StateRef) -> Result<State, StateError> {
         self.shared.states.get(&self.shared.dir, wanted, self.today(), || self.view())
+    }
+
+    /// Changes whenever an earlier state may be another than before.
+    pub fn state_changes(&self) -> u64 {
+        self.shared.states.changes()
     }
 
     /// The current store snapshot and the kept ones, newest first.
@@ -388,6 +385,10 @@ impl Store {
         // Where it has stopped, the next one tidies up.
         let _ = keeper.send(KeeperCommand::Tidy);
         Ok(())
+    }
+
+    pub(crate) fn following(&self) -> &Arc<Following> {
+        &self.shared.following
     }
 
     /// Bytes of the log since the last store snapshot.
@@ -452,6 +453,8 @@ struct Writer {
     log: Log,
     /// Bytes of the log's segments before the present one.
     closed_bytes: u64,
+    /// Whom the group under way touches.
+    touched: Touched,
     groups: Sender<Group>,
 }
 
@@ -501,7 +504,8 @@ impl Writer {
                 None
             }
         };
-        let group = Group { view: Arc::new(self.view.clone()), log, seqno: self.log.last_seqno(), replies };
+        let (view, touched) = (Arc::new(self.view.clone()), std::mem::take(&mut self.touched));
+        let group = Group { view, log, seqno: self.log.last_seqno(), touched, replies };
         if let Err(crossbeam::channel::SendError(group)) = self.groups.send(group) {
             fail(group.replies, "the sync thread has stopped");
         }
@@ -548,6 +552,7 @@ impl Writer {
             // Questions want the other half.
             apply(&mut self.view, &record, seqno, half_of_cores())
                 .inspect_err(|error| self.shared.stop(&error.to_string()))?;
+            self.touched.join(self.shared.following.touched_by(&record));
             if matches!(record, Record::Erase(_)) {
                 self.shared.purge.store(true, Ordering::Release);
             }
@@ -578,19 +583,25 @@ impl Writer {
                 let is_news = stands != definition.as_deref();
                 Ok((is_news.then_some(Record::Audience { name, definition }), Outcome::default()))
             }
+            Request::Frozen { audience, date, members } => {
+                let now = self.clock.now().as_second();
+                let decide = |members| frozen::decide(&self.view, members, now);
+                let is_news = members.is_some() || self.view.frozen.contains_key(&(audience.as_str().into(), date));
+                let frozen = members.map(decide).transpose()?;
+                Ok((is_news.then_some(Record::Frozen { audience, date, frozen }), Outcome::default()))
+            }
             Request::Expire => {
                 let next = kept_today(&self.view.schema, &self.clock);
                 let record = (next != *self.view.schema).then(|| Record::Schema(schema_to(&next)));
                 Ok((record, Outcome::default()))
             }
             Request::Erase(one_ids) => {
-                let mut live = Vec::new();
-                let distinct: std::collections::BTreeSet<OneId> = one_ids.into_iter().collect();
-                for one_id in distinct {
-                    if self.view.is_live(one_id)? {
-                        live.push(one_id.0);
-                    }
+                let mut live = BTreeSet::new();
+                for one_id in one_ids {
+                    // Who was found a moment ago may have been joined to somebody since.
+                    live.extend(self.view.lives_as(one_id)?.map(|OneId(one_id)| one_id));
                 }
+                let live: Vec<u32> = live.into_iter().collect();
                 let outcome = Outcome { accepted: live.len() as u32, ..Outcome::default() };
                 Ok(((!live.is_empty()).then_some(Record::Erase(live)), outcome))
             }
@@ -622,6 +633,8 @@ fn run_sync(shared: &Shared, groups: &Receiver<Group>) {
         };
         let mut waiting = vec![first];
         waiting.extend(groups.try_iter());
+        let mut touched = Touched::default();
+        waiting.iter_mut().for_each(|group| touched.join(std::mem::take(&mut group.touched)));
         let Some(last) = waiting.last() else { continue };
         let (view, seqno) = (last.view.clone(), last.seqno);
         let synced = match &last.log {
@@ -633,7 +646,12 @@ fn run_sync(shared: &Shared, groups: &Receiver<Group>) {
         match synced {
             Ok(()) => {
                 shared.durable.store(seqno, Ordering::Release);
-                replaced.push(shared.view.swap(view));
+                let before = shared.view.swap(view.clone());
+                if before.data_version < view.data_version {
+                    shared.following.publish(before.data_version, &view, touched);
+                }
+                replaced.push(before);
+                drop(view);
                 waiting.into_iter().flat_map(|g| g.replies).for_each(|(reply, outcome)| reply(Ok(outcome)));
                 replaced.retain(|view| Arc::strong_count(view) > 1);
             }

@@ -24,7 +24,7 @@ use crate::log::LogRecord;
 use crate::manifest::KEPT_DIR;
 
 /// Format of stretches that this build writes.
-pub const STRETCH_FORMAT: u32 = 1;
+pub const STRETCH_FORMAT: u32 = 2;
 /// How the files' names end.
 pub(crate) const STRETCH_SUFFIX: &str = ".changes";
 const MAGIC: &[u8; 8] = b"HCSTRCH\0";

@@ -162,7 +162,7 @@ impl Values {
             }
             ends.push(texts.len() as u32);
         }
-        let table = table.encode(true, |_| true)?.1.unwrap_or_default();
+        let table = table.encode(true, Some)?.1.unwrap_or_default();
         let mut out = Vec::with_capacity(16 + ends.len() * 4 + retired.len() * 4 + table.len() + texts.len() + 16);
         put_u32(&mut out, self.count);
         put_u32(&mut out, retired.len() as u32);

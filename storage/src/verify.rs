@@ -7,9 +7,12 @@ use std::path::Path;
 use crate::error::Result;
 use crate::events::EventField;
 use crate::field::{Field, FieldId};
-use crate::ids::{KNOWN, PAGE_PROFILES, STRIPE_CHUNKS, STRIPE_PAGES, STRIPE_PROFILES, ValueId};
+use crate::ids::{
+    CHUNK_PROFILES, CHUNK_WORDS, KNOWN, PAGE_PROFILES, STRIPE_CHUNKS, STRIPE_PAGES, STRIPE_PROFILES, ValueId,
+};
 use crate::manifest::Manifest;
 use crate::schema::{PropertyId, TagType};
+use crate::segment::SegmentView;
 use crate::snapshot::{Packs, open_packs};
 use crate::store::recover;
 use crate::view::View;
@@ -77,6 +80,17 @@ pub fn verify_space(dir: &Path) -> Result<Report> {
             }
         }
     }
+    for ((audience, date), frozen) in recovery.view.frozen.iter() {
+        let problem = match frozen.members() {
+            Err(error) => Some(error.to_string()),
+            Ok(members) => {
+                let is_strange = members.max().is_some_and(|id| id >= recovery.view.next_one_id)
+                    || members.len() > frozen.info().count;
+                is_strange.then(|| "people who cannot have been in it".into())
+            }
+        };
+        report.problems.extend(problem.map(|what| format!("audience `{audience}` frozen on {date}: {what}")));
+    }
     Ok(report)
 }
 
@@ -106,6 +120,12 @@ fn verify_rows(view: &View, field: &EventField, stripe: usize) -> Result<Vec<Str
                 problems.push(format!("{}: rows of page {page} are not its own", place()));
             }
         }
+        if let Some(row) = differing_by_day(&rows, event.properties.len()) {
+            problems.push(format!("{}: rows by day differ from those by profile at row {row}", place()));
+        }
+        if let Some(chunk) = (0..STRIPE_CHUNKS).find(|chunk| !are_owners(&rows, *chunk)) {
+            problems.push(format!("{}: owners of chunk {chunk} are not those of its rows", place()));
+        }
         for (property, number) in event.properties.iter().zip(0..) {
             let (id, count) = (PropertyId(number), field.values[number as usize].count());
             let column = rows.property(id);
@@ -117,6 +137,37 @@ fn verify_rows(view: &View, field: &EventField, stripe: usize) -> Result<Vec<Str
         }
     }
     Ok(problems)
+}
+
+/// The first row by day that is not the one it should be, if rows lie so and one is not.
+fn differing_by_day(rows: &SegmentView<'_>, properties: usize) -> Option<u32> {
+    let by_day = rows.by_day()?;
+    let days = rows.day();
+    for chunk in 0..STRIPE_CHUNKS {
+        let mut order: Vec<u32> = rows.rows_of_chunk(chunk).collect();
+        order.sort_by_key(|row| days.value(*row));
+        for (row, at) in order.into_iter().zip(rows.rows_of_chunk(chunk)) {
+            let property = |of: &SegmentView<'_>, row, number| of.property(PropertyId(number)).value(row);
+            let same = rows.owners().value(row) == by_day.owners().value(at)
+                && days.value(row) == by_day.day().value(at)
+                && (0..properties as u32).all(|p| property(rows, row, p) == property(&by_day, at, p));
+            if !same {
+                return Some(at);
+            }
+        }
+    }
+    None
+}
+
+/// Whether the bits of owners, where they are kept, are those of a chunk's rows.
+fn are_owners(rows: &SegmentView<'_>, chunk: usize) -> bool {
+    let Some(kept) = rows.owner_bits(chunk) else { return true };
+    let mut bits = Box::new([0u64; CHUNK_WORDS]);
+    for row in rows.rows_of_chunk(chunk) {
+        let low = rows.owners().value(row).unwrap_or(0) as usize % CHUNK_PROFILES as usize;
+        bits[low / 64] |= 1 << (low % 64);
+    }
+    *kept == *bits
 }
 
 fn name(view: &View, field: &Field) -> String {

@@ -9,8 +9,10 @@ use std::sync::Arc;
 use crate::error::Result;
 use crate::events::EventField;
 use crate::field::{Field, FieldId};
+use crate::frozen::FrozenSets;
 use crate::ids::{KNOWN, OneId, in_stripe, stripe_of, stripes_for};
 use crate::index::hash_key;
+use crate::joins::Joins;
 use crate::keys::Keys;
 use crate::schema::{EventId, IdTypeId, Schema, TagId};
 use crate::values::Values;
@@ -25,10 +27,14 @@ pub struct View {
     /// How often somebody was erased since the space was opened: earlier states are held against it.
     pub(crate) erasures: u64,
     pub(crate) live: Arc<Field>,
+    pub(crate) joins: Joins,
     pub(crate) id_types: Vec<Arc<Field>>,
     pub(crate) tags: Vec<Arc<Field>>,
     pub(crate) events: Vec<Arc<EventField>>,
     pub(crate) audiences: Arc<BTreeMap<String, Arc<str>>>,
+    pub(crate) frozen: Arc<FrozenSets>,
+    /// Data version of the last change of an audience or of a frozen set since the space was opened.
+    pub(crate) catalogue: u64,
 }
 
 impl View {
@@ -41,10 +47,13 @@ impl View {
             profile_count: 0,
             erasures: 0,
             live: Arc::new(Field::empty(FieldId::Live, None)),
+            joins: Joins::default(),
             id_types: Vec::new(),
             tags: Vec::new(),
             events: Vec::new(),
             audiences: Arc::default(),
+            frozen: Arc::default(),
+            catalogue: 0,
         }
     }
 
@@ -93,12 +102,20 @@ impl View {
         &self.audiences
     }
 
+    /// Changes whenever an audience or a frozen set does.
+    pub fn catalogue(&self) -> u64 {
+        self.catalogue
+    }
+
     /// Saves an audience, or lets it go.
     pub(crate) fn set_audience(&mut self, name: &str, definition: Option<&str>) {
         let audiences = Arc::make_mut(&mut self.audiences);
         match definition {
             Some(definition) => _ = audiences.insert(name.into(), definition.into()),
-            None => _ = audiences.remove(name),
+            None => {
+                audiences.remove(name);
+                self.drop_frozen(name);
+            }
         }
     }
 
@@ -127,6 +144,19 @@ impl View {
     /// [`crate::Error::Corrupt`].
     pub fn is_live(&self, one_id: OneId) -> Result<bool> {
         Ok(self.live.stripe(stripe_of(one_id.0)).bitmaps()?.value(KNOWN).contains(in_stripe(one_id.0)))
+    }
+
+    /// The live profile that a OneID is, or was joined to; nothing for one that was erased, or never given out.
+    ///
+    /// # Errors
+    /// [`crate::Error::Corrupt`].
+    pub fn lives_as(&self, one_id: OneId) -> Result<Option<OneId>> {
+        let mut at = one_id;
+        while !self.is_live(at)? {
+            let Some(survivor) = self.joins.survivor_of(at.0)? else { return Ok(None) };
+            at = OneId(survivor);
+        }
+        Ok(Some(at))
     }
 
     /// The profile that has an identity. A few cache lines.
@@ -169,6 +199,7 @@ impl View {
     /// The view as a store snapshot is to take it; what changes here from now on is not in it.
     pub(crate) fn split(&mut self) -> View {
         let mut taken = self.clone();
+        taken.joins.index = self.joins.index.split();
         for (mine, taken) in self.id_types.iter_mut().zip(&mut taken.id_types) {
             let index = Arc::make_mut(mine).index.split();
             Arc::make_mut(taken).index = index;

@@ -3,32 +3,91 @@
 
 use std::sync::Arc;
 
-use storage::{IdColumn, IdTypeId, SetOp, TagChanges, TagColumn, TagId, UNSET, Upserts};
+use storage::{EventColumn, IdColumn, IdTypeId, Schema, SetOp, TagChanges, TagColumn, TagId, UNSET, Upserts};
 
-use super::clock::day_number;
-use super::lines::Falls;
-use super::people::{Kind, Person, Value, World};
+use super::clock::{clock_shows, day_number};
+use super::events::{At, EventLine};
+use super::lines::{Falls, somebody};
+use super::people::{Kind, Line, Person, Value, World};
 use super::random::Random;
 
 /// Many new people at once, for [`storage::BulkLoader`]; they are added to the world too.
 pub fn many(random: &mut Random, world: &mut World, falls: &mut Falls, count: u32) -> Upserts {
-    let mut ids = IdColumn { id_type: IdTypeId(0), offsets: vec![0], bytes: Vec::new() };
+    let mut ids = no_ids(0);
     let names: Vec<String> = world.tags.iter().map(|(name, _)| name.clone()).collect();
-    let mut columns: Vec<TagColumn> = Vec::new();
     let first = world.people.len() as u32;
+    let mut rows = Vec::with_capacity(count as usize);
     for row in 0..count {
         let key = format!("M{}", first + row);
-        ids.bytes.extend_from_slice(key.as_bytes());
+        push_key(&mut ids, &key);
         ids.offsets.push(ids.bytes.len() as u32);
-        let tags = names.iter().map(|name| falls.tags.get_mut(name).and_then(|fall| fall.next(random))).collect();
+        let tags = names.iter().map(|name| falls.tags.get_mut(name).and_then(|fall| fall.next(random)));
+        let tags: Vec<Option<Value>> = tags.collect();
         let id: (u8, Box<str>) = (0, key.into());
         world.by_id.insert(id.clone(), first + row);
+        rows.push(tags.clone());
         world.people.push(Some(Person { ids: vec![id], tags, ..Default::default() }));
     }
-    let new = &world.people[first as usize..];
+    Upserts { rows: count, ids: vec![ids], tags: columns(world, &rows), ..Upserts::default() }
+}
+
+/// People who are known, each by an identity or by two, which may be two people's; with some of their tags and what they
+/// did. The world is told, too.
+pub fn known_again(random: &mut Random, world: &mut World, falls: &Falls, schema: &Schema, count: u32) -> Upserts {
+    // Two of each type, since a row may name two of one.
+    let mut ids: Vec<IdColumn> = (0..world.id_types.len() as u32 * 2).map(|at| no_ids(at / 2)).collect();
+    let (mut set, mut events) = (Vec::new(), Vec::new());
+    for row in 0..count {
+        let (mut line, mut at) = (Line::default(), 1_767_225_600);
+        for nth in 0..1 + random.below(2) * random.below(2) {
+            let person = somebody(random, world).and_then(|one_id| world.people[one_id as usize].as_ref()).unwrap();
+            let (of, key) = random.pick(&person.ids);
+            push_key(&mut ids[usize::from(*of) * 2 + nth as usize], key);
+            line.ids.push((*of, key.to_string()));
+            at = person.events.iter().flatten().next().map_or(at, |event| event.at);
+        }
+        ids.iter_mut().for_each(|column| column.offsets.push(column.bytes.len() as u32));
+        for (tag, (name, _)) in world.tags.iter().enumerate() {
+            if let Some(fall) = falls.tags.get(name).filter(|_| random.percent(30)) {
+                line.set.push((tag, Some(fall.known_value(random))));
+            }
+        }
+        set.push((0..world.tags.len()).map(|tag| value_of(&line, tag)).collect::<Vec<_>>());
+        world.apply(&line, false).unwrap();
+        if !world.events.is_empty() && random.percent(40) {
+            let (ids, at_shown) = (line.ids, At::Ahead(clock_shows(at), 0));
+            world
+                .apply_event(&EventLine { ids, event: 0, at: at_shown, properties: Vec::new(), key: None }, false)
+                .unwrap();
+            events.push((row, at));
+        }
+    }
+    let mut batch = Upserts { rows: count, ids, tags: columns(world, &set), ..Upserts::default() };
+    if !events.is_empty() {
+        let (rows, at) = events.into_iter().unzip();
+        let event = schema.event(&world.events[0].name).unwrap().0;
+        batch.events.push(EventColumn { event, rows, at, keys: Vec::new(), properties: Vec::new() });
+    }
+    batch
+}
+
+fn value_of(line: &Line, tag: usize) -> Option<Value> {
+    line.set.iter().find(|(of, _)| *of == tag).and_then(|(_, value)| value.clone())
+}
+
+fn no_ids(id_type: u32) -> IdColumn {
+    IdColumn { id_type: IdTypeId(id_type), offsets: vec![0], bytes: Vec::new() }
+}
+
+fn push_key(ids: &mut IdColumn, key: &str) {
+    ids.bytes.extend_from_slice(key.as_bytes());
+}
+
+/// What each row sets of each tag, as columns.
+fn columns(world: &World, rows: &[Vec<Option<Value>>]) -> Vec<TagColumn> {
+    let mut columns: Vec<TagColumn> = Vec::new();
     for (tag, (_, kind)) in world.tags.iter().enumerate() {
-        let values =
-            new.iter().zip(0u32..).filter_map(|(person, row)| Some((row, person.as_ref()?.tags[tag].as_ref()?)));
+        let values = rows.iter().zip(0u32..).filter_map(|(tags, row)| Some((row, tags[tag].as_ref()?)));
         let mut dictionary: Vec<Box<str>> = Vec::new();
         let mut places = std::collections::HashMap::<Arc<str>, u32>::new();
         let mut code = |text: &Arc<str>| {
@@ -59,5 +118,5 @@ pub fn many(random: &mut Random, world: &mut World, falls: &mut Falls, count: u3
         };
         columns.push(TagColumn { tag: TagId(tag as u32), changes });
     }
-    Upserts { rows: count, ids: vec![ids], tags: columns, ..Upserts::default() }
+    columns
 }

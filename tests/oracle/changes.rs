@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use headcount::engine::{UpsertAnswer, UpsertOptions};
 use storage::{DataDir, OnUnknown};
 
-use super::bulk::many;
+use super::bulk::{known_again, many};
 use super::drive::{EARLIER_STATES, EVENTS, Product};
 use super::event_lines::{Sent, bad_event_line, event_json, event_line};
 use super::lines::{self, Falls};
@@ -42,14 +42,41 @@ pub fn load(
     Ok(())
 }
 
+/// Loads people who are known, some of whom turn out to be one.
+fn load_again(product: &mut Product, world: &mut World, falls: &Falls, random: &mut Random) -> Result<(), String> {
+    if world.live().next().is_none() {
+        return Ok(());
+    }
+    product.close();
+    let dir = DataDir::open(product.dir()).map_err(|e| e.to_string())?;
+    let mut loader = dir.bulk_load("main", *random.pick(&[1, 1 << 30])).map_err(|e| e.to_string())?;
+    for _ in 0..1 + random.below(3) {
+        let before = world.joined.len();
+        let (schema, count) = (loader.view().schema().clone(), *random.pick(&[1, 10, 200]));
+        let batch = known_again(random, world, falls, &schema, count);
+        let rows = batch.rows;
+        let outcome = loader.add(batch).map_err(|e| e.to_string())?;
+        let wanted = (rows, 0, (world.joined.len() - before) as u32);
+        if (outcome.accepted, outcome.created, outcome.joined) != wanted {
+            return Err(format!("the loader came to {outcome:?}; wanted {wanted:?}"));
+        }
+    }
+    loader.finish().map_err(|e| e.to_string())?;
+    drop(dir);
+    product.open();
+    Ok(())
+}
+
 /// One random change of the store or its people.
 pub fn change(product: &mut Product, world: &mut World, falls: &mut Falls, random: &mut Random) -> Result<(), String> {
     if EVENTS && random.percent(40) {
         let lines = *random.pick(&[1, 3, 20, 200]);
         return send_events(product, world, falls, random, lines);
     }
-    match random.below(12) {
+    match random.below(14) {
         0..=4 => upsert(product, world, falls, random),
+        11 => link(product, world, random),
+        12 => load_again(product, world, falls, random),
         5 | 6 => {
             let chosen: BTreeSet<u32> =
                 (0..1 + random.below(20)).filter_map(|_| lines::somebody(random, world)).collect();
@@ -98,6 +125,8 @@ struct Batch {
     lines: u64,
     rejected: Vec<u64>,
     created: u32,
+    /// Who had been joined before.
+    joined: usize,
     options: UpsertOptions,
     /// The world before an atomic batch.
     before: Option<World>,
@@ -109,7 +138,8 @@ impl Batch {
         let unknown = if random.percent(10) { OnUnknown::Reject } else { OnUnknown::Create };
         let options = UpsertOptions { atomic, unknown };
         let before = atomic.then(|| world.clone());
-        Batch { body: String::new(), lines: 0, rejected: Vec::new(), created: 0, options, before }
+        let joined = world.joined.len();
+        Batch { body: String::new(), lines: 0, rejected: Vec::new(), created: 0, joined, options, before }
     }
 
     fn rejects_unknown(&self) -> bool {
@@ -131,15 +161,16 @@ impl Batch {
     fn check(self, answer: &UpsertAnswer, world: &mut World) -> Result<(), String> {
         let refused = self.options.atomic && !self.rejected.is_empty();
         let accepted = (self.lines - self.rejected.len() as u64) as u32;
-        let wanted = if refused { (0, 0) } else { (accepted, self.created) };
+        let joined = (world.joined.len() - self.joined) as u32;
+        let wanted = if refused { (0, 0, 0) } else { (accepted, self.created, joined) };
         let found: Vec<u64> = answer.rejected.iter().map(|r| r.line).collect();
-        if found != self.rejected || (answer.accepted, answer.created) != wanted {
+        if found != self.rejected || (answer.accepted, answer.created, answer.joined) != wanted {
             let differs = (1..=self.lines).filter(|line| found.contains(line) != self.rejected.contains(line));
             let lines: Vec<_> = differs.map(|line| (line, self.body.lines().nth(line as usize - 1))).take(3).collect();
             let codes: Vec<_> = answer.rejected.iter().map(|r| (r.line, r.code)).collect();
             return Err(format!(
                 "a batch came to {:?} with {codes:?}; wanted {wanted:?} with {:?}, {:?}; {lines:#?}",
-                (answer.accepted, answer.created),
+                (answer.accepted, answer.created, answer.joined),
                 self.rejected,
                 self.options
             ));
@@ -166,6 +197,23 @@ fn upsert(product: &Product, world: &mut World, falls: &Falls, random: &mut Rand
     }
     let answer = product.upsert(&batch.body, batch.options);
     batch.check(&answer, world).map_err(|e| format!("people: {e}"))
+}
+
+fn link(product: &Product, world: &mut World, random: &mut Random) -> Result<(), String> {
+    let mut batch = Batch::new(random, world);
+    for _ in 0..*random.pick(&[1, 3, 20]) {
+        if random.percent(5) {
+            let some = "{\"member\":\"x\"}";
+            let text = format!("{{\"a\":{some},\"b\":{}}}", random.word(&["{}", "null", "{\"nope\":\"x\"}", "[]"]));
+            batch.push(&text, Err("bad"));
+            continue;
+        }
+        let sides = lines::link(random, world);
+        let outcome = world.meant(&sides.concat(), batch.rejects_unknown()).map(|(_, is_new)| is_new);
+        batch.push(&lines::link_json(&sides, world), outcome);
+    }
+    let answer = product.link(&batch.body, batch.options);
+    batch.check(&answer, world).map_err(|e| format!("links: {e}"))
 }
 
 /// Sends so many lines of events, or the last batch of them once more.

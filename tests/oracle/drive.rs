@@ -71,6 +71,12 @@ impl Product {
         receiver.recv().unwrap().unwrap()
     }
 
+    pub fn link(&self, body: &str, options: UpsertOptions) -> UpsertAnswer {
+        let (sender, receiver) = mpsc::channel();
+        self.space().link_lines(body.as_bytes(), options, move |answer| sender.send(answer).unwrap()).unwrap();
+        receiver.recv().unwrap().unwrap()
+    }
+
     pub fn erase(&self, one_ids: &[u32]) -> u32 {
         let request = Request::Erase(one_ids.iter().map(|id| OneId(*id)).collect());
         self.space().store().write_and_wait(request).unwrap().accepted

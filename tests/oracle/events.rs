@@ -111,7 +111,7 @@ impl World {
         let Some(key) = &line.key else { return false };
         let Some(owner) = self.keys.get(&(line.event, key.as_str().into())) else { return false };
         let owners = self.owners(&line.ids);
-        self.people[*owner as usize].is_none() || owners.len() > 1 || (owners.is_empty() && reject_unknown)
+        self.people[*owner as usize].is_none() || (owners.is_empty() && reject_unknown)
     }
 
     /// More events and properties; nobody has any yet.

@@ -297,15 +297,29 @@ pub fn identities(random: &mut Random, world: &World, known: Option<u32>, more_p
             ids.push((id_type, format!("{}{}", random.word(&["M", "", "p-", "é'"]), random.below(1 << 40))));
         }
     }
-    if random.percent(1)
+    // Perhaps of others, too: several profiles in a line.
+    while random.percent(4)
         && let Some(person) = somebody(random, world).and_then(|id| world.people[id as usize].as_ref())
     {
-        // Perhaps of somebody else: two profiles in a line.
         let (id_type, id) = random.pick(&person.ids).clone();
         ids.retain(|(t, _)| *t != id_type);
         ids.push((id_type, id.into()));
     }
     ids
+}
+
+/// Two sides of a link: of people who are known or new, of one or of two.
+pub fn link(random: &mut Random, world: &World) -> [Vec<(u8, String)>; 2] {
+    [(); 2].map(|()| {
+        let known = if random.percent(80) { somebody(random, world) } else { None };
+        identities(random, world, known, 10)
+    })
+}
+
+/// A link as JSON.
+pub fn link_json(sides: &[Vec<(u8, String)>; 2], world: &World) -> String {
+    let [a, b] = sides.each_ref().map(|ids| identities_json(ids, world));
+    format!("{{\"a\":{a},\"b\":{b}}}")
 }
 
 /// A good line, about somebody new or known.

@@ -1,5 +1,6 @@
 //! The world as the oracle sees it: persons as plain structs, and what a line of an upsert does to them.
-//! Knows http.md § Data (unset, set, remove, add; null is unset; an emptied set is unknown) and nothing of storage.
+//! Knows http.md § Data (unset, set, remove, add; null is unset; an emptied set is unknown; a line that names several
+//! joins them) and nothing of storage.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -52,6 +53,8 @@ pub struct World {
     pub keys: HashMap<(usize, Box<str>), u32>,
     /// Who had an event taken, once for each.
     pub doers: Vec<u32>,
+    /// Who was joined, and to whom.
+    pub joined: BTreeMap<u32, u32>,
     /// Everyone as they were, by name.
     pub states: Vec<(String, Arc<World>)>,
 }
@@ -111,13 +114,13 @@ impl World {
     /// Who is meant by some identities, which are theirs from now on; and whether it is somebody new.
     pub fn meant(&mut self, ids: &[(u8, String)], reject_unknown: bool) -> Result<(u32, bool), &'static str> {
         let mut known = self.owners(ids).into_iter();
-        let (first, second) = (known.next(), known.next());
-        // http.md says that they are joined; the product refuses as long as it cannot.
-        if second.is_some() {
-            return Err("two_profiles");
-        }
+        let first = known.next();
         if first.is_none() && reject_unknown {
             return Err("unknown_profile");
+        }
+        // The lowest survives; the lower ones come first.
+        if let Some(survivor) = first {
+            known.for_each(|retired| self.join(retired, survivor));
         }
         let one_id = first.unwrap_or_else(|| {
             self.people.push(Some(Person { tags: vec![None; self.tags.len()], ..Person::default() }));
@@ -132,12 +135,52 @@ impl World {
         Ok((one_id, first.is_none()))
     }
 
-    /// Erases a person: nothing of theirs is left, in earlier states neither, and the OneID is gone for ever.
-    pub fn erase(&mut self, one_id: u32) {
-        if let Some(person) = self.people.get_mut(one_id as usize).and_then(Option::take) {
-            person.ids.iter().for_each(|id| _ = self.by_id.remove(id));
+    /// Two become one: the survivor's known values stay, gaps are filled, sets unite; identities and events come behind.
+    fn join(&mut self, retired: u32, survivor: u32) {
+        let other = self.people[retired as usize].take().unwrap();
+        other.ids.iter().for_each(|id| _ = self.by_id.insert(id.clone(), survivor));
+        let own = self.people[survivor as usize].as_mut().unwrap();
+        own.ids.extend(other.ids);
+        for (own, other) in own.tags.iter_mut().zip(other.tags) {
+            match (&mut *own, other) {
+                (Some(Value::Set(own)), Some(Value::Set(other))) => own.extend(other),
+                (None, other) => *own = other,
+                _ => {}
+            }
         }
-        self.states.iter_mut().for_each(|(_, state)| Arc::make_mut(state).erase(one_id));
+        own.events.resize(own.events.len().max(other.events.len()), Vec::new());
+        own.events.iter_mut().zip(other.events).for_each(|(own, other)| own.extend(other));
+        let all = self.keys.values_mut().chain(&mut self.doers);
+        all.filter(|one_id| **one_id == retired).for_each(|one_id| *one_id = survivor);
+        self.joined.insert(retired, survivor);
+    }
+
+    /// Everyone who was joined to somebody, and himself.
+    fn all_of(&self, one_id: u32) -> BTreeSet<u32> {
+        let mut all = BTreeSet::from([one_id]);
+        // Who is joined to whom is lower: all that leads to him comes after him.
+        self.joined.range(one_id..).for_each(|(retired, survivor)| {
+            if all.contains(survivor) {
+                all.insert(*retired);
+            }
+        });
+        all
+    }
+
+    /// Erases a person: nothing of theirs is left, in earlier states neither, where they may have been several; and the
+    /// OneIDs are gone for ever.
+    pub fn erase(&mut self, one_id: u32) {
+        let all = self.all_of(one_id);
+        self.erase_all(&all);
+        self.states.iter_mut().for_each(|(_, state)| Arc::make_mut(state).erase_all(&all));
+    }
+
+    fn erase_all(&mut self, one_ids: &BTreeSet<u32>) {
+        for one_id in one_ids {
+            if let Some(person) = self.people.get_mut(*one_id as usize).and_then(Option::take) {
+                person.ids.iter().for_each(|id| _ = self.by_id.remove(id));
+            }
+        }
     }
 
     /// Gives or takes a value by a list of OneIDs.

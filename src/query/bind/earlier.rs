@@ -30,11 +30,17 @@ impl Binder<'_> {
             return self.predicate(predicate);
         }
         let remembered = Remembered::default();
-        let ctx = Context { view: &asked.view, remembered: &remembered, ..*self.ctx };
+        let among = self.ctx.among.map(|among| among.of_view(&asked.view)).transpose()?;
+        let ctx = Context { view: &asked.view, remembered: &remembered, among: among.as_ref(), ..*self.ctx };
         let mut then = Binder::new(&ctx, self.source);
+        then.only = self.only;
         let plan = then.plan(predicate)?;
         self.warnings.extend(then.into_warnings());
         self.warnings.truncate(super::WARNINGS_MAX);
-        Ok(Node::ids(id_set(&ctx, &plan)?.among_live(self.ctx.view)?))
+        let members = match self.only {
+            Some(only) => only.set(&ctx, &plan)?,
+            None => id_set(&ctx, &ctx.only(plan))?,
+        };
+        Ok(Node::ids(members.among_live(self.ctx.view)?))
     }
 }

@@ -9,6 +9,7 @@ use queryparser::ast::{
     PredicateKind, Scalar, Span, Unit,
 };
 use queryparser::nearest;
+use storage::column::NUMBER_MAX;
 use storage::schema::Event;
 use storage::values::Values;
 use storage::{EventId, PropertyId, TagType};
@@ -371,7 +372,7 @@ impl<'a> Binder<'a> {
     /// The condition's faults.
     pub(super) fn exists(&mut self, filter: &EventFilter) -> Result<Node> {
         let rows = self.event_rows(filter)?;
-        self.behaviour(rows, Amount::Count(ColumnTest::Range(Range { low: 1, high: i64::MAX })))
+        self.behaviour(rows, at_least_one())
     }
 
     /// Whoever has events of all steps, in this order.
@@ -405,6 +406,11 @@ impl<'a> Binder<'a> {
     }
 
     fn behaviour(&mut self, rows: EventRows, amount: Amount) -> Result<Node> {
+        if let Some((having, lacking)) = as_days(&rows, &amount) {
+            let having = self.behaviour(having, at_least_one())?;
+            let lacking = lacking.map(|rows| self.behaviour(rows, at_least_one())).transpose()?;
+            return Ok(Node::and([having].into_iter().chain(lacking.map(Node::not)).collect()));
+        }
         let negated = amount.is_zero_enough();
         let estimate = if rows.test == RowTest::Nothing { 0 } else { self.estimate(&rows)? };
         let leaf = Node::leaf(LeafKind::Behaviour(Behaviour { rows, amount, negated }), estimate);
@@ -418,7 +424,6 @@ impl<'a> Binder<'a> {
     pub(super) fn known_aggregate(&mut self, aggregate: &EventAggregate) -> Result<Node> {
         let rows = self.event_rows(&aggregate.filter)?;
         let any = || ColumnTest::Range(Range::ALL);
-        let at_least_one = || Amount::Count(ColumnTest::Range(Range { low: 1, high: i64::MAX }));
         match aggregate.function {
             EventFunction::Count | EventFunction::Sum | EventFunction::CountDistinct => {
                 self.aggregated(aggregate, rows.event)?;
@@ -441,7 +446,11 @@ impl<'a> Binder<'a> {
     }
 
     /// What an aggregate is computed of, checked to be of a type that it can be computed of.
-    fn aggregated<'s>(&self, aggregate: &'s EventAggregate, event: EventId) -> Result<(&'s Name, RowName<'a>)> {
+    pub(crate) fn aggregated<'s>(
+        &self,
+        aggregate: &'s EventAggregate,
+        event: EventId,
+    ) -> Result<(&'s Name, RowName<'a>)> {
         let Some(name) = &aggregate.of else {
             // `count(*)` looks at no column; any will do.
             let count = RowName { column: RowColumn::Day, row_type: RowType::Moment, values: None };
@@ -563,7 +572,7 @@ impl<'a> Binder<'a> {
         match scalar {
             Scalar::Literal(literal) => self.number(literal, "a sum or an average").map(Some),
             Scalar::ProfileAggregate(aggregate) => {
-                let plan = aggregate.filter.as_deref().map_or(Ok(Node::Everyone), |filter| self.plan(filter))?;
+                let plan = self.of_everyone(aggregate.filter.as_deref())?;
                 let (value, is_date) = self.aggregate_value(&aggregate.aggregate, &plan)?;
                 if is_date {
                     let message = "the subquery gives a date, this is a number".into();
@@ -573,6 +582,34 @@ impl<'a> Binder<'a> {
             }
         }
     }
+}
+
+fn at_least_one() -> Amount {
+    Amount::Count(ColumnTest::Range(Range { low: 1, high: i64::MAX }))
+}
+
+/// The last (first) day in a range, said by windows: some row from its one end on, and none beyond the other.
+fn as_days(rows: &EventRows, amount: &Amount) -> Option<(EventRows, Option<EventRows>)> {
+    let (days, is_last) = match amount {
+        Amount::Most(RowColumn::Day, ColumnTest::Range(days))
+        | Amount::Last(RowColumn::Day, ColumnTest::Range(days)) => (days, true),
+        Amount::Least(RowColumn::Day, ColumnTest::Range(days))
+        | Amount::First(RowColumn::Day, ColumnTest::Range(days)) => (days, false),
+        _ => return None,
+    };
+    if days.low > days.high {
+        return None;
+    }
+    let within = |window: Option<Range>| {
+        let window = window.map(|days| RowTest::Column(RowColumn::Day, ColumnTest::Range(days)));
+        EventRows { event: rows.event, test: RowTest::and(window.into_iter().chain([rows.test.clone()]).collect()) }
+    };
+    let from = (days.low > -NUMBER_MAX).then_some(Range { low: days.low, high: i64::MAX });
+    let to = (days.high < NUMBER_MAX).then_some(Range { low: i64::MIN, high: days.high });
+    let before = from.map(|_| Range { low: i64::MIN, high: days.low - 1 });
+    let after = to.map(|_| Range { low: days.high + 1, high: i64::MAX });
+    let (having, lacking) = if is_last { (from, after) } else { (to, before) };
+    Some((within(having), lacking.map(|days| within(Some(days)))))
 }
 
 /// Rows of which a column is known.

@@ -13,6 +13,20 @@ use crate::query::number::{Fraction, Range, power_of_ten};
 use crate::query::plan::Node;
 use crate::query::{ranks, select, totals};
 
+/// The day that a relative date means on a day; none where it leaves the calendar.
+pub fn day_from(day: Date, intervals: &[Interval]) -> Option<Date> {
+    intervals.iter().try_fold(day, |day, interval| {
+        let count = i64::from(interval.count);
+        let step = match interval.unit {
+            Unit::Day => jiff::Span::new().try_days(count),
+            Unit::Week => jiff::Span::new().try_weeks(count),
+            Unit::Month => jiff::Span::new().try_months(count),
+            Unit::Year => jiff::Span::new().try_years(count),
+        };
+        day.checked_add(step.ok()?).ok()
+    })
+}
+
 impl Binder<'_> {
     pub(super) fn month_day(&self, literal: &Literal) -> Result<u16> {
         let parsed = match &literal.value {
@@ -93,21 +107,9 @@ impl Binder<'_> {
         }
     }
 
-    pub(super) fn relative(&self, intervals: &[Interval], span: Span) -> Result<Date> {
-        let mut date = self.ctx.as_of;
-        for interval in intervals {
-            let count = i64::from(interval.count);
-            let step = match interval.unit {
-                Unit::Day => jiff::Span::new().try_days(count),
-                Unit::Week => jiff::Span::new().try_weeks(count),
-                Unit::Month => jiff::Span::new().try_months(count),
-                Unit::Year => jiff::Span::new().try_years(count),
-            };
-            date = step.and_then(|step| date.checked_add(step)).map_err(|_| {
-                self.fault("bad_date", span, "this leaves the calendar (years -9999 to 9999)".into(), None)
-            })?;
-        }
-        Ok(date)
+    pub(crate) fn relative(&self, intervals: &[Interval], span: Span) -> Result<Date> {
+        day_from(self.ctx.as_of, intervals)
+            .ok_or_else(|| self.fault("bad_date", span, "this leaves the calendar (years -9999 to 9999)".into(), None))
     }
 
     /// Held against one number or date that is asked of profiles first; null compares with nobody.
@@ -118,10 +120,7 @@ impl Binder<'_> {
         op: CompareOp,
         aggregate: &ProfileAggregate,
     ) -> Result<Option<Range>> {
-        let plan = match &aggregate.filter {
-            Some(filter) => self.plan(filter)?,
-            None => Node::Everyone,
-        };
+        let plan = self.of_everyone(aggregate.filter.as_deref())?;
         let scale = match tag_type {
             TagType::Number { scale } => scale,
             _ => 0,
@@ -135,7 +134,7 @@ impl Binder<'_> {
         Ok(value.map(|value| value.range(op, scale)))
     }
 
-    pub(super) fn aggregate_value(&self, aggregate: &Aggregate, plan: &Node) -> Result<(Option<Fraction>, bool)> {
+    pub(crate) fn aggregate_value(&self, aggregate: &Aggregate, plan: &Node) -> Result<(Option<Fraction>, bool)> {
         let scaled = |value: Option<i64>, tag_type: TagType| match tag_type {
             TagType::Number { scale } => (value.map(|v| Fraction::of_scaled(v, scale)), false),
             _ => (value.map(|v| Fraction::of_scaled(v, 0)), true),

@@ -8,7 +8,9 @@ use storage::column::{Codes, NUMBER_MAX, Page};
 use storage::container::{Bits, ContainerRef};
 use storage::ids::{CHUNK_PROFILES, CHUNK_WORDS, PAGE_PROFILES, PAGE_WORDS, STRIPE_CHUNKS};
 
-use super::rows::{Gathered, Places, RowsRun, UNKNOWN, for_each_owner, for_each_row, for_each_row_back};
+use super::rows::{
+    Gathered, Order, Places, RowsRun, UNKNOWN, for_each_owner, for_each_row, for_each_row_back, owner_of,
+};
 use super::sets::{ChunkSet, Scratch};
 use crate::query::kernels;
 use crate::query::number::{ExactRange, MeanBounds, Range};
@@ -16,6 +18,23 @@ use crate::query::plan::{Amount, Behaviour, ColumnTest, InOrder, RowColumn};
 
 /// Sets of at most so many are kept as ids.
 const IDS_MAX: u32 = 2048;
+
+/// Where no more rows are looked at, amounts are kept of those who have some alone.
+const FEW_ROWS_MAX: u32 = 1 << 15;
+
+/// An amount for each profile of a chunk.
+struct Amounts {
+    values: Vec<i64>,
+    /// Only those of these are any.
+    of: Option<Box<Bits>>,
+}
+
+impl Amounts {
+    fn recycle(self, scratch: &mut Scratch) {
+        scratch.recycle_amounts(self.values);
+        self.of.into_iter().for_each(|of| scratch.recycle(ChunkSet::Bits(of)));
+    }
+}
 
 /// What an amount is held against.
 enum Verdict<'a> {
@@ -54,25 +73,45 @@ impl BehaviourLeaf<'_> {
             Some(range) => self.by_counters(chunk, range, scratch),
             None => self.by_amounts(chunk, scratch).unwrap_or_else(|| {
                 let mut ids = scratch.ids();
-                let among = self.with_enough_values(chunk, scratch);
-                self.push_gathered(chunk, among.as_ref(), &mut ids);
-                among.into_iter().for_each(|set| scratch.recycle(set));
+                self.push_gathered(chunk, None, &mut ids, scratch);
                 compact(ids, scratch)
             }),
         };
         among_live(set, self.live[chunk], scratch)
     }
 
-    /// Who can have enough different values, having as many that follow another one; `None` where that leaves nobody out.
-    fn with_enough_values(&self, chunk: usize, scratch: &mut Scratch) -> Option<ChunkSet> {
-        let Amount::Distinct(column, ColumnTest::Range(range)) = &self.behaviour.amount else { return None };
-        if !(2..=255).contains(&range.low) || self.behaviour.negated {
-            return None;
-        }
+    /// Who has as many different values as are asked for.
+    fn by_distinct(&self, chunk: usize, column: RowColumn, test: &ColumnTest, scratch: &mut Scratch) -> ChunkSet {
+        let least = match test {
+            ColumnTest::Range(range) => range.low.clamp(1, 255) as u64,
+            _ => 1,
+        };
+        let candidates = self.with_values(chunk, column, least, scratch);
+        let mut rows = scratch.rows();
+        rows.clear(1);
+        self.rows.for_each_row_page(chunk, Some(&candidates), &[column], Order::Any, |page| {
+            page.push_lows(&mut rows.lows);
+            page.push_values(column, &mut rows.columns[0]);
+        });
+        let mut ids = scratch.ids();
+        let mut ranks = scratch.ranks();
+        for_each_group(&candidates, &rows, &mut ranks, |low, values| {
+            if test.passes(distinct_count(values)) {
+                ids.push(low);
+            }
+        });
+        scratch.recycle_ranks(ranks);
+        scratch.recycle_rows(rows);
+        scratch.recycle(candidates);
+        compact(ids, scratch)
+    }
+
+    /// Who has at least so many known values, of equal ones that follow each other one.
+    fn with_values(&self, chunk: usize, column: RowColumn, least: u64, scratch: &mut Scratch) -> ChunkSet {
         let (mut counters, mut places) = (scratch.counters(), Places::default());
-        // Of equal values that follow each other one counts: each different value is counted where it is met first.
+        // Each different value is counted at least where it is met first.
         let mut before = (0, UNKNOWN);
-        self.rows.for_each_page_of(chunk, *column, |owners, values, rows| {
+        self.rows.for_each_page_of(chunk, column, Order::Any, |owners, values, rows| {
             for_each_row(owners, values, rows, &mut places, |low, value| {
                 let is_other = (value != UNKNOWN) & ((low, value) != before);
                 before = (low, value);
@@ -81,9 +120,9 @@ impl BehaviourLeaf<'_> {
             });
         });
         let mut bits = scratch.bits();
-        mark_counts(&counters, range.low as u64, 255, &mut bits);
+        mark_counts(&counters, least, 255, &mut bits);
         scratch.recycle_counters(counters);
-        Some(ChunkSet::Bits(bits))
+        ChunkSet::Bits(bits)
     }
 
     /// An amount for each profile of the chunk; `None` where that does not do.
@@ -92,53 +131,33 @@ impl BehaviourLeaf<'_> {
         let (test, amounts) = match &self.behaviour.amount {
             Amount::Sum(column, ranges) => {
                 let [range] = ranges[..] else { return None };
-                let mut amounts = scratch.amounts(0);
-                let mut sums = Sums::default();
-                rows.for_each_page_of(chunk, *column, |owners, values, of_page| {
-                    if sums.fit(values) {
-                        for_each_row(owners, values, of_page, &mut places, |low, value| {
-                            let known = if value == UNKNOWN { 0 } else { value };
-                            let amount = &mut amounts[usize::from(low)];
-                            *amount = amount.wrapping_add(known);
-                        });
-                    }
-                });
-                let is_beyond = range.low > i64::MAX.into() || range.high < i64::MIN.into();
-                if sums.are_wide || is_beyond {
-                    scratch.recycle_amounts(amounts);
+                let known = |value: i64| if value == UNKNOWN { 0 } else { value };
+                let amounts = self.folded(chunk, *column, 0, |sum, value| sum.wrapping_add(known(value)), scratch)?;
+                if range.low > i64::MAX.into() || range.high < i64::MIN.into() {
+                    amounts.recycle(scratch);
                     return None;
                 }
                 let bound = |bound: i128| bound.clamp(i64::MIN.into(), i64::MAX.into()) as i64;
                 (Verdict::Sum(Range { low: bound(range.low), high: bound(range.high) }), amounts)
             }
             Amount::Mean(column, ranges) => return self.by_means(chunk, *column, ranges, scratch),
+            Amount::Distinct(column, test) if !self.behaviour.negated => {
+                return Some(self.by_distinct(chunk, *column, test, scratch));
+            }
             Amount::Least(column, test) => {
-                let mut amounts = scratch.amounts(i64::MAX);
-                rows.for_each_page_of(chunk, *column, |owners, values, of_page| {
-                    for_each_row(owners, values, of_page, &mut places, |low, value| {
-                        let amount = &mut amounts[usize::from(low)];
-                        *amount = if value == UNKNOWN { *amount } else { value.min(*amount) };
-                    });
-                });
-                (Verdict::Value(test), amounts)
+                let least = |least: i64, value: i64| if value == UNKNOWN { least } else { value.min(least) };
+                (Verdict::Value(test), self.folded(chunk, *column, i64::MAX, least, scratch)?)
             }
             Amount::Most(column, test) => {
-                let mut amounts = scratch.amounts(UNKNOWN);
-                rows.for_each_page_of(chunk, *column, |owners, values, of_page| {
-                    for_each_row(owners, values, of_page, &mut places, |low, value| {
-                        let amount = &mut amounts[usize::from(low)];
-                        *amount = value.max(*amount);
-                    });
-                });
-                (Verdict::Value(test), amounts)
+                (Verdict::Value(test), self.folded(chunk, *column, UNKNOWN, |most, value| most.max(value), scratch)?)
             }
             Amount::Last(column, test) => {
                 let mut amounts = scratch.amounts(UNKNOWN);
-                rows.for_each_page_of(chunk, *column, |owners, values, of_page| {
+                rows.for_each_page_of(chunk, *column, Order::ByProfile, |owners, values, of_page| {
                     for_each_row(owners, values, of_page, &mut places, |low, value| amounts[usize::from(low)] = value);
                 });
                 self.put_in_order(chunk, *column, <[i64]>::last, &mut amounts, scratch);
-                (Verdict::Value(test), amounts)
+                (Verdict::Value(test), Amounts { values: amounts, of: None })
             }
             Amount::First(column, test) => {
                 let mut amounts = scratch.amounts(UNKNOWN);
@@ -147,13 +166,58 @@ impl BehaviourLeaf<'_> {
                     for_each_row_back(owners, values, of_page, &mut places, put);
                 });
                 self.put_in_order(chunk, *column, <[i64]>::first, &mut amounts, scratch);
-                (Verdict::Value(test), amounts)
+                (Verdict::Value(test), Amounts { values: amounts, of: None })
             }
             Amount::Count(_) | Amount::Distinct(..) => return None,
         };
-        let set = self.judge(&test, &amounts, scratch);
-        scratch.recycle_amounts(amounts);
+        let set = match &amounts.of {
+            Some(of) => self.judge_few(&test, &amounts.values, of, scratch),
+            None => self.judge(&test, &amounts.values, scratch),
+        };
+        amounts.recycle(scratch);
         Some(set)
+    }
+
+    /// What the values of each profile's rows come to, added to a start; `None` where they need more than 64 bits.
+    #[inline(always)]
+    fn folded(
+        &self,
+        chunk: usize,
+        column: RowColumn,
+        start: i64,
+        add: impl Fn(i64, i64) -> i64,
+        scratch: &mut Scratch,
+    ) -> Option<Amounts> {
+        let (mut places, mut sums) = (Places::default(), Sums::default());
+        let amounts = if self.rows.row_count(chunk) <= FEW_ROWS_MAX {
+            let (mut values, mut of) = (scratch.any_amounts(), scratch.bits());
+            of.fill(0);
+            self.rows.for_each_page_of(chunk, column, Order::Any, |owners, page, of_page| {
+                if sums.fit(page) {
+                    for_each_row(owners, page, of_page, &mut places, |low, value| {
+                        let amount = &mut values[usize::from(low)];
+                        *amount = add(if is_first(&mut of, low) { start } else { *amount }, value);
+                    });
+                }
+            });
+            Amounts { values, of: Some(of) }
+        } else {
+            let mut values = scratch.amounts(start);
+            self.rows.for_each_page_of(chunk, column, Order::Any, |owners, page, of_page| {
+                if sums.fit(page) {
+                    for_each_row(owners, page, of_page, &mut places, |low, value| {
+                        let amount = &mut values[usize::from(low)];
+                        *amount = add(*amount, value);
+                    });
+                }
+            });
+            Amounts { values, of: None }
+        };
+        if sums.are_wide {
+            amounts.recycle(scratch);
+            return None;
+        }
+        Some(amounts)
     }
 
     /// Amounts of those who have rows in several segments, from their rows in order.
@@ -199,7 +263,7 @@ impl BehaviourLeaf<'_> {
     ) -> Option<ChunkSet> {
         let (mut amounts, mut counts, mut sums) = (scratch.amounts(0), scratch.amounts(0), Sums::default());
         let mut places = Places::default();
-        self.rows.for_each_page_of(chunk, column, |owners, values, of_page| {
+        self.rows.for_each_page_of(chunk, column, Order::Any, |owners, values, of_page| {
             if sums.fit(values) {
                 for_each_row(owners, values, of_page, &mut places, |low, value| {
                     let (known, low) = (value != UNKNOWN, usize::from(low));
@@ -236,6 +300,22 @@ impl BehaviourLeaf<'_> {
         scratch.recycle_amounts(amounts);
         scratch.recycle_amounts(counts);
         set
+    }
+
+    /// Of a few, whose amount passes.
+    fn judge_few(&self, verdict: &Verdict<'_>, amounts: &[i64], of: &Bits, scratch: &mut Scratch) -> ChunkSet {
+        let mut ids = scratch.ids();
+        kernels::for_each_bit(of, |low| {
+            let amount = amounts[usize::from(low)];
+            let passes = match verdict {
+                Verdict::Sum(range) => (range.low..=range.high).contains(&amount),
+                Verdict::Value(test) => (-NUMBER_MAX..=NUMBER_MAX).contains(&amount) && test.passes(amount),
+            };
+            if passes != self.behaviour.negated {
+                ids.push(low);
+            }
+        });
+        compact(ids, scratch)
     }
 
     /// Whose amount passes.
@@ -277,7 +357,7 @@ impl BehaviourLeaf<'_> {
     pub(super) fn filter(&self, chunk: usize, keep: bool, ids: &mut Vec<u16>, scratch: &mut Scratch) {
         let candidates = ChunkSet::Ids(std::mem::take(ids));
         let mut passing = scratch.ids();
-        self.push_gathered(chunk, Some(&candidates), &mut passing);
+        self.push_gathered(chunk, Some(&candidates), &mut passing, scratch);
         let ChunkSet::Ids(mut left) = candidates else { return };
         scratch.retain(ContainerRef::Array(&passing), keep, &mut left);
         scratch.recycle(ChunkSet::Ids(passing));
@@ -300,6 +380,9 @@ impl BehaviourLeaf<'_> {
         let mut bits = scratch.bits();
         let has_any = range.low <= 1 && range.high > 255 && !self.behaviour.negated;
         if has_any {
+            if self.rows.mark_kept_owners(chunk, &mut bits) {
+                return ChunkSet::Bits(bits);
+            }
             mark_owners(&self.rows, chunk, &mut bits, scratch);
             return ChunkSet::Bits(bits);
         }
@@ -322,10 +405,9 @@ impl BehaviourLeaf<'_> {
         ChunkSet::Bits(bits)
     }
 
-    fn push_gathered(&self, chunk: usize, among: Option<&ChunkSet>, ids: &mut Vec<u16>) {
-        let mut rows = Gathered::default();
-        let column = self.column();
-        self.rows.gather(chunk, among, column.as_slice(), &mut rows);
+    fn push_gathered(&self, chunk: usize, among: Option<&ChunkSet>, ids: &mut Vec<u16>, scratch: &mut Scratch) {
+        let mut rows = scratch.rows();
+        self.rows.gather(chunk, among, self.column().as_slice(), &mut rows);
         let none = Vec::new();
         let values = rows.columns.first().unwrap_or(&none);
         let mut distinct = Vec::new();
@@ -336,6 +418,7 @@ impl BehaviourLeaf<'_> {
                 ids.push(low);
             }
         });
+        scratch.recycle_rows(rows);
     }
 
     fn column(&self) -> Option<RowColumn> {
@@ -359,17 +442,8 @@ impl BehaviourLeaf<'_> {
             Amount::Count(test) => test.passes(count),
             Amount::Distinct(_, test) => {
                 distinct.clear();
-                for value in known() {
-                    // Few values are compared faster than sorted.
-                    if distinct.len() < 16 && !distinct.contains(&value) || distinct.len() >= 16 {
-                        distinct.push(value);
-                    }
-                }
-                if distinct.len() >= 16 {
-                    distinct.sort_unstable();
-                    distinct.dedup();
-                }
-                test.passes(distinct.len() as i64)
+                distinct.extend(known());
+                test.passes(distinct_count(distinct))
             }
             Amount::Least(_, test) => passes(known().min(), test),
             Amount::Most(_, test) => passes(known().max(), test),
@@ -398,9 +472,7 @@ impl InOrderLeaf<'_> {
 
     pub(super) fn eval(&self, chunk: usize, scratch: &mut Scratch) -> ChunkSet {
         let mut ids = scratch.ids();
-        let candidates = self.with_all_steps(chunk, scratch);
-        self.push(chunk, Some(&candidates), &mut ids);
-        scratch.recycle(candidates);
+        self.push(chunk, None, &mut ids);
         let set = compact(ids, scratch);
         among_live(set, self.live[chunk], scratch)
     }
@@ -415,86 +487,55 @@ impl InOrderLeaf<'_> {
         *ids = left;
     }
 
-    /// Who has a row of every step, in whatever order.
-    fn with_all_steps(&self, chunk: usize, scratch: &mut Scratch) -> ChunkSet {
-        let mut all = scratch.bits();
-        let mut one = scratch.bits();
-        for (step, at) in self.steps.iter().zip(0..) {
-            let bits = if at == 0 { &mut all } else { &mut one };
-            mark_owners(step, chunk, bits, scratch);
-            if at > 0 {
-                kernels::and_assign(&mut all, &one);
-            }
-        }
-        scratch.recycle(ChunkSet::Bits(one));
-        ChunkSet::Bits(all)
-    }
-
     fn push(&self, chunk: usize, among: Option<&ChunkSet>, ids: &mut Vec<u16>) {
-        let mut steps: Vec<Gathered> = Vec::with_capacity(self.steps.len());
-        for step in &self.steps {
-            let mut rows = Gathered::default();
-            step.gather(chunk, among, &[RowColumn::At], &mut rows);
-            if rows.lows.is_empty() {
+        let mut chains = Vec::new();
+        for (step, at) in self.steps.iter().zip(0..) {
+            let mut moments = Vec::new();
+            step.gather_moments(chunk, among, &mut moments);
+            chains = match at {
+                0 => moments.into_iter().map(|moment| Chain { start: moment, end: moment }).collect(),
+                _ => followed(&chains, &moments),
+            };
+            if chains.is_empty() {
                 return;
             }
-            steps.push(rows);
         }
-        // Where each later step's rows of the present profile begin and end.
-        let mut spans = vec![0..0; steps.len()];
-        let mut places = Vec::new();
-        steps[0].for_each_profile(|low, first| {
-            spans[0] = first;
-            for (rows, span) in steps.iter().zip(&mut spans).skip(1) {
-                let mut start = span.end;
-                while rows.lows.get(start).is_some_and(|other| *other < low) {
-                    start += 1;
-                }
-                let mut end = start;
-                while rows.lows.get(end) == Some(&low) {
-                    end += 1;
-                }
-                *span = start..end;
-            }
-            if spans.iter().any(|span| span.is_empty()) {
-                return;
-            }
-            let times = |step: usize| &steps[step].columns[0][spans[step].clone()];
-            if one_after_the_other(steps.len(), &times, &mut places, self.in_order.within_s) {
+        let within = self.in_order.within_s.map_or(WITHIN_MAX, |within| within.clamp(0, WITHIN_MAX as i64) as u64);
+        for chain in chains.iter().filter(|chain| chain.end - chain.start <= within) {
+            let low = owner_of(chain.end);
+            if ids.last() != Some(&low) {
                 ids.push(low);
             }
-        });
+        }
     }
 }
 
-/// Whether there is a time of each step, each later than the one before, and the last at most `within_s` after the first.
-/// Each step's times ascend. For a first one, the earliest that can follow, step by step, ends earliest; and a later
-/// first one never lets an earlier one follow: so each list is walked through once.
-fn one_after_the_other<'t>(
-    steps: usize,
-    times_of: &dyn Fn(usize) -> &'t [i64],
-    places: &mut Vec<usize>,
-    within_s: Option<i64>,
-) -> bool {
-    places.clear();
-    places.resize(steps, 0);
-    for first in times_of(0) {
-        let mut time = *first;
-        for (step, place) in places.iter_mut().enumerate().skip(1) {
-            let times = times_of(step);
-            while times.get(*place).is_some_and(|later| *later <= time) {
-                *place += 1;
-            }
-            match times.get(*place) {
-                Some(later) => time = *later,
-                None => return false,
-            }
+/// Longer than any time between two moments, shorter than that between those of two profiles.
+const WITHIN_MAX: u64 = 1 << 40;
+
+/// Steps of one profile in order, so far: its first and its last moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Chain {
+    start: u64,
+    end: u64,
+}
+
+/// Chains that go on to some later moment; both ascend, by profile and time. The chain that ends last before a moment is
+/// the one that began last, since whatever went before the others went before it, too: so one a moment is enough.
+fn followed(chains: &[Chain], moments: &[u64]) -> Vec<Chain> {
+    let mut longer = Vec::with_capacity(moments.len());
+    let mut next = 0;
+    for moment in moments {
+        while chains.get(next).is_some_and(|chain| chain.end < *moment) {
+            next += 1;
         }
-        if within_s.is_none_or(|within_s| time - first <= within_s) {
-            return true;
+        if let Some(before) = next.checked_sub(1).map(|last| chains[last])
+            && owner_of(before.end) == owner_of(*moment)
+        {
+            longer.push(Chain { start: before.start, end: *moment });
         }
     }
-    false
+    longer
 }
 
 /// Marks whoever has a row that passes: a byte each, which is written without being read.
@@ -518,6 +559,55 @@ fn mark_counts(counters: &[u8], low: u64, high: u64, bits: &mut Bits) {
             words.fill(0);
         }
     }
+}
+
+/// Marks a place, and says whether it was not marked before.
+#[inline(always)]
+fn is_first(of: &mut Bits, low: u16) -> bool {
+    let (word, bit) = (&mut of[usize::from(low) / 64], 1u64 << (low % 64));
+    let is_first = *word & bit == 0;
+    *word |= bit;
+    is_first
+}
+
+/// Calls `each` with every candidate that has rows, ascending, and the values of its rows, in no order.
+fn for_each_group(candidates: &ChunkSet, rows: &Gathered, ranks: &mut [u16], mut each: impl FnMut(u16, &mut [i64])) {
+    let mut ids = Vec::new();
+    candidates.for_each(|low| {
+        ranks[usize::from(low)] = ids.len() as u16;
+        ids.push(low);
+    });
+    let rank_of = |low: &u16| usize::from(ranks[usize::from(*low)]);
+    // Where the values of each begin; while they are put there, where the next one goes.
+    let mut next = vec![0u32; ids.len() + 1];
+    rows.lows.iter().for_each(|low| next[rank_of(low) + 1] += 1);
+    for rank in 0..ids.len() {
+        next[rank + 1] += next[rank];
+    }
+    let mut grouped = vec![0i64; rows.lows.len()];
+    for (low, value) in rows.lows.iter().zip(&rows.columns[0]) {
+        let place = &mut next[rank_of(low)];
+        grouped[*place as usize] = *value;
+        *place += 1;
+    }
+    let mut start = 0;
+    for (low, end) in ids.into_iter().zip(next) {
+        if end > start {
+            each(low, &mut grouped[start as usize..end as usize]);
+        }
+        start = end;
+    }
+}
+
+/// How many different known values there are; puts them in any order.
+fn distinct_count(values: &mut [i64]) -> i64 {
+    // Few are compared faster than sorted.
+    if values.len() <= 8 {
+        let is_new = |at: usize| values[at] != UNKNOWN && !values[..at].contains(&values[at]);
+        return (0..values.len()).filter(|at| is_new(*at)).count() as i64;
+    }
+    values.sort_unstable();
+    values.chunk_by(|a, b| a == b).filter(|equal| equal[0] != UNKNOWN).count() as i64
 }
 
 /// Whether the sum of any of the values seen so far stays within 64 bits.
@@ -574,6 +664,7 @@ fn among_live(set: ChunkSet, live: ContainerRef<'_>, scratch: &mut Scratch) -> C
 
 #[cfg(test)]
 mod tests {
+    use super::super::rows::moment_of;
     use super::*;
 
     /// Tries every combination.
@@ -605,7 +696,18 @@ mod tests {
             let steps: Vec<&[i64]> = lists.iter().map(|list| &list[..]).collect();
             let within_s = (below(3) > 0).then(|| below(9) as i64);
             let wanted = naive(&steps, within_s);
-            let found_now = one_after_the_other(steps.len(), &|step| steps[step], &mut Vec::new(), within_s);
+            // Of two people who did the same, each is found alone.
+            let moments = |times: &[i64]| -> Vec<u64> {
+                let of = |low: u16| times.iter().map(move |time| moment_of(low, *time));
+                of(6).chain(of(7)).collect()
+            };
+            let first = moments(steps[0]).into_iter().map(|moment| Chain { start: moment, end: moment }).collect();
+            let chains = steps[1..].iter().fold(first, |chains: Vec<Chain>, times| followed(&chains, &moments(times)));
+            let within = within_s.map_or(WITHIN_MAX, |within_s| within_s as u64);
+            let is_in_order =
+                |low: u16| chains.iter().any(|chain| owner_of(chain.end) == low && chain.end - chain.start <= within);
+            let found_now = is_in_order(7);
+            assert_eq!(is_in_order(6), found_now);
             assert_eq!(found_now, wanted, "{steps:?} {within_s:?}");
             found += u32::from(wanted);
         }

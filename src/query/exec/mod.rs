@@ -12,6 +12,7 @@ mod behaviour;
 mod cost;
 mod leaves;
 mod resolve;
+mod row_test;
 mod rows;
 mod sets;
 
@@ -24,7 +25,8 @@ use super::kernels;
 use super::plan::Node;
 use behaviour::{BehaviourLeaf, InOrderLeaf};
 use leaves::{BucketLeaf, ColumnLeaf, ListsLeaf, ValuesLeaf};
-pub(crate) use rows::{Gathered, RowsRun, UNKNOWN};
+pub(crate) use row_test::window_of;
+pub(crate) use rows::{Gathered, Order, RowPage, RowsRun, UNKNOWN};
 pub(crate) use sets::{ChunkSet, Scratch};
 
 /// An OR that holds at most so many is kept as ids.

@@ -6,41 +6,57 @@ use std::ops::Range as Span;
 use storage::View;
 use storage::column::{Codes, ColumnView, Page};
 use storage::container::Bits;
-use storage::ids::{CHUNK_PAGES, CHUNK_PROFILES, CHUNK_WORDS, PAGE_PROFILES, PAGE_WORDS};
+use storage::ids::{CHUNK_PROFILES, CHUNK_WORDS, PAGE_PROFILES, PAGE_WORDS, STRIPE_CHUNKS};
 
 use storage::segment::SegmentView;
 
 use super::first_of;
+use super::row_test::{self, RunTest, Window, column_of};
 use super::sets::ChunkSet;
 use crate::query::error::Result;
 use crate::query::kernels::{self, PageBits};
 use crate::query::number::Range;
-use crate::query::plan::{ColumnTest, EventRows, RowColumn, RowTest};
+use crate::query::plan::{EventRows, RowColumn};
 
 /// Stands for an unknown value of a gathered row.
 pub(crate) const UNKNOWN: i64 = i64::MIN;
 
-const ALL: PageBits = [u64::MAX; PAGE_WORDS];
+/// Every row of a page.
+pub(super) const ALL: PageBits = [u64::MAX; PAGE_WORDS];
 
 /// A condition over the rows of one event, resolved against one stripe.
 pub(crate) struct RowsRun<'a> {
     segments: Vec<SegmentRun<'a>>,
 }
 
+/// The rows of one segment: by profile and time; and by day, where the condition leaves a window of days.
 struct SegmentRun<'a> {
-    view: SegmentView<'a>,
-    test: RunTest<'a>,
+    by_profile: Ordered<'a>,
+    by_day: Option<Ordered<'a>>,
 }
 
-enum RunTest<'a> {
-    All,
-    Nothing,
-    And(Vec<RunTest<'a>>),
-    Or(Vec<RunTest<'a>>),
-    Not(Box<RunTest<'a>>),
-    Column(ColumnView<'a>, &'a ColumnTest),
-    /// Days that are kept.
-    From(ColumnView<'a>, ColumnTest),
+/// Rows in one order.
+struct Ordered<'a> {
+    view: SegmentView<'a>,
+    test: RunTest<'a>,
+    /// By chunk, those that can pass.
+    rows: [Span<u32>; STRIPE_CHUNKS],
+}
+
+/// In which order rows are wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Order {
+    /// Whatever reads the fewest; seconds are unknown.
+    Any,
+    /// By profile and time.
+    ByProfile,
+}
+
+/// Rows of a page that pass.
+pub(crate) struct RowPage<'p, 'a> {
+    view: &'p SegmentView<'a>,
+    page: usize,
+    places: &'p [u16],
 }
 
 /// Rows of a chunk that passed, by profile and time, those of one time in order of acceptance.
@@ -61,71 +77,95 @@ impl<'a> RowsRun<'a> {
     /// Damage of the store.
     pub(crate) fn open(view: &'a View, rows: &'a EventRows, stripe: usize) -> Result<Option<RowsRun<'a>>> {
         let kept_from = view.schema().events[rows.event.0 as usize].kept_from;
+        let kept = kept_from.map(|day| Range { low: day.into(), high: i64::MAX });
         let Some(part) = view.event(rows.event).stripe(stripe) else { return Ok(None) };
         let mut segments = Vec::new();
         for segment in part.segments() {
             let view = segment.open()?;
-            let kept = kept_from.map(|day| Range { low: day.into(), high: i64::MAX });
-            let kept = kept.map(|days| RunTest::From(view.day(), ColumnTest::Range(days)));
-            let test = match (resolve(&view, &rows.test), kept) {
-                (RunTest::Nothing, _) => continue,
-                (test, None) => test,
-                (test, Some(kept)) => RunTest::And(vec![kept, test]),
-            };
-            segments.push(SegmentRun { view, test });
+            let test = row_test::all_of(&view, std::iter::once(&rows.test), kept);
+            if matches!(test, RunTest::Nothing) {
+                continue;
+            }
+            let by_day = Window::of(&rows.test, kept).zip(view.by_day()).map(|(window, view)| Ordered {
+                test: row_test::all_of(&view, window.rest.into_iter(), None),
+                rows: std::array::from_fn(|chunk| view.rows_of_days(chunk, window.days.low, window.days.high)),
+                view,
+            });
+            let of_chunks = std::array::from_fn(|chunk| view.rows_of_chunk(chunk));
+            segments.push(SegmentRun { by_profile: Ordered { view, test, rows: of_chunks }, by_day });
         }
         Ok((!segments.is_empty()).then_some(RowsRun { segments }))
     }
 
-    /// Rows of a chunk, those that do not pass included.
+    /// Rows of a chunk that are looked at, those that do not pass included.
     pub(crate) fn row_count(&self, chunk: usize) -> u32 {
-        self.segments.iter().map(|segment| segment.rows_of_chunk(chunk).len() as u32).sum()
+        self.segments.iter().map(|segment| segment.ordered(Order::Any, chunk).rows[chunk].len() as u32).sum()
     }
 
     /// Calls `each` with every page of a chunk's rows that has some that pass, with those, and with the page of owners.
+    /// In any order.
     pub(super) fn for_each_page(&self, chunk: usize, mut each: impl FnMut(&Page<'a>, &PageBits)) {
         for segment in &self.segments {
-            let owners = segment.view.owners();
-            segment.for_each_page(chunk, |page, bits| each(&owners.page(page), bits));
+            let rows = segment.ordered(Order::Any, chunk);
+            let owners = rows.view.owners();
+            rows.for_each_page(chunk, |page, bits| each(&owners.page(page), bits));
         }
     }
 
-    /// As [`RowsRun::for_each_page`], with the page of a column between.
+    /// As [`RowsRun::for_each_page`], with the page of a column between, in an order.
     pub(super) fn for_each_page_of(
         &self,
         chunk: usize,
         column: RowColumn,
+        order: Order,
         mut each: impl FnMut(&Page<'a>, &Page<'a>, &PageBits),
     ) {
         for segment in &self.segments {
-            let (owners, values) = (segment.view.owners(), column_of(&segment.view, column));
-            segment.for_each_page(chunk, |page, bits| each(&owners.page(page), &values.page(page), bits));
+            let rows = segment.ordered(order_for(order, &[column]), chunk);
+            let (owners, values) = (rows.view.owners(), column_of(&rows.view, column));
+            rows.for_each_page(chunk, |page, bits| each(&owners.page(page), &values.page(page), bits));
         }
     }
 
-    /// As [`RowsRun::for_each_page_of`], the last page of each segment first.
+    /// As [`RowsRun::for_each_page_of`] by profile, the last page of each segment first.
     pub(super) fn for_each_page_of_back(
         &self,
         chunk: usize,
         column: RowColumn,
         mut each: impl FnMut(&Page<'a>, &Page<'a>, &PageBits),
     ) {
-        for segment in &self.segments {
-            let (owners, values) = (segment.view.owners(), column_of(&segment.view, column));
-            let pages = segment.pages_of_chunk(chunk).rev();
-            segment.for_each_of(pages, chunk, |page, bits| each(&owners.page(page), &values.page(page), bits));
+        for SegmentRun { by_profile: rows, .. } in &self.segments {
+            let (owners, values) = (rows.view.owners(), column_of(&rows.view, column));
+            let pages = rows.pages(chunk).rev();
+            rows.for_each_of(pages, chunk, |page, bits| each(&owners.page(page), &values.page(page), bits));
         }
+    }
+
+    /// Marks whoever has rows at all, where it is kept and all rows pass.
+    pub(super) fn mark_kept_owners(&self, chunk: usize, out: &mut Bits) -> bool {
+        let kept = |SegmentRun { by_profile: rows, .. }: &SegmentRun<'a>| match rows.test {
+            RunTest::All => rows.view.owner_bits(chunk),
+            _ => None,
+        };
+        if self.segments.iter().any(|segment| kept(segment).is_none()) {
+            return false;
+        }
+        let all: Vec<&Bits> = self.segments.iter().filter_map(kept).collect();
+        out.fill(0);
+        kernels::or_all(&all, out);
+        true
     }
 
     /// Marks whoever has rows that pass in a segment other than the one with the most rows; `None` where nobody can.
     pub(super) fn mark_beside(&self, chunk: usize, out: &mut Bits) -> Option<()> {
-        let of_chunk = |segment: &SegmentRun<'_>| segment.rows_of_chunk(chunk).len();
+        let of_chunk = |segment: &SegmentRun<'_>| segment.by_profile.rows[chunk].len();
         let most = (0..self.segments.len()).max_by_key(|at| of_chunk(&self.segments[*at]))?;
         out.fill(0);
         let mut places = Places::default();
         for (segment, _) in self.segments.iter().zip(0..).filter(|(_, at)| *at != most) {
-            let owners = segment.view.owners();
-            segment.for_each_page(chunk, |page, bits| {
+            let rows = segment.ordered(Order::Any, chunk);
+            let owners = rows.view.owners();
+            rows.for_each_page(chunk, |page, bits| {
                 let mark = |low: u16| out[usize::from(low) / 64] |= 1 << (low % 64);
                 for_each_owner(&owners.page(page), bits, &mut places, mark);
             });
@@ -135,21 +175,68 @@ impl<'a> RowsRun<'a> {
 
     /// Whether the rows of a chunk, in order of their profiles and times, lie in one segment.
     pub(super) fn is_in_order(&self, chunk: usize) -> bool {
-        self.segments.iter().filter(|segment| !segment.rows_of_chunk(chunk).is_empty()).count() < 2
+        self.segments.iter().filter(|segment| !segment.by_profile.rows[chunk].is_empty()).count() < 2
     }
 
-    /// Appends the rows of a chunk that pass, of all profiles or of some.
+    /// Calls `each` with the rows of a chunk that pass, of all profiles or of some, page by page, segment by segment, for
+    /// some columns to be read.
+    pub(crate) fn for_each_row_page(
+        &self,
+        chunk: usize,
+        among: Option<&ChunkSet>,
+        columns: &[RowColumn],
+        order: Order,
+        mut each: impl FnMut(&RowPage<'_, 'a>),
+    ) {
+        let members = among.map(Members::of);
+        for segment in &self.segments {
+            segment.ordered(order_for(order, columns), chunk).for_each_row_page(chunk, members.as_ref(), &mut each);
+        }
+    }
+
+    /// Appends the moments of the rows of a chunk that pass, of all profiles or of some; they ascend.
+    pub(super) fn gather_moments(&self, chunk: usize, among: Option<&ChunkSet>, out: &mut Vec<u64>) {
+        let members = among.map(Members::of);
+        let mut contributing = 0;
+        for SegmentRun { by_profile: rows, .. } in &self.segments {
+            let before = out.len();
+            match among {
+                Some(ChunkSet::Ids(ids)) if ids.len() < rows.rows[chunk].len() / 64 => {
+                    let mut few = Gathered::default();
+                    few.clear(1);
+                    rows.gather_of(chunk, ids, &[RowColumn::At], false, &mut few);
+                    out.extend(few.lows.iter().zip(&few.columns[0]).map(|(low, at)| moment_of(*low, *at)));
+                }
+                _ => rows.for_each_row_page(chunk, members.as_ref(), &mut |page| page.push_moments(out)),
+            }
+            contributing += usize::from(out.len() > before);
+        }
+        if contributing > 1 {
+            out.sort_unstable();
+        }
+    }
+
+    /// Appends the rows of a chunk that pass, of all profiles or of some, by profile and time.
     pub(crate) fn gather(&self, chunk: usize, among: Option<&ChunkSet>, columns: &[RowColumn], out: &mut Gathered) {
         out.clear(columns.len());
         let mut contributing = 0;
         let several = self.segments.len() > 1;
-        for segment in &self.segments {
+        let members = among.map(Members::of);
+        for SegmentRun { by_profile: rows, .. } in &self.segments {
             let before = out.lows.len();
             match among {
-                Some(ChunkSet::Ids(ids)) if (ids.len() as u32) < segment.rows_of_chunk(chunk).len() as u32 / 64 => {
-                    segment.gather_of(chunk, ids, columns, several, out);
+                Some(ChunkSet::Ids(ids)) if ids.len() < rows.rows[chunk].len() / 64 => {
+                    rows.gather_of(chunk, ids, columns, several, out);
                 }
-                among => segment.gather_all(chunk, among, columns, several, out),
+                _ => rows.for_each_row_page(chunk, members.as_ref(), &mut |page| {
+                    page.push_lows(&mut out.lows);
+                    for (column, values) in columns.iter().zip(&mut out.columns) {
+                        page.push_values(*column, values);
+                    }
+                    if several {
+                        page.push_values(RowColumn::At, &mut out.at);
+                    }
+                }),
             }
             contributing += usize::from(out.lows.len() > before);
         }
@@ -159,13 +246,44 @@ impl<'a> RowsRun<'a> {
     }
 }
 
-impl SegmentRun<'_> {
-    fn rows_of_chunk(&self, chunk: usize) -> Span<u32> {
-        self.view.rows_of_pages(chunk * CHUNK_PAGES, (chunk + 1) * CHUNK_PAGES)
-    }
+/// Bits of a moment: seconds within ±2^38, and one more that keeps profiles apart.
+const MOMENT_BITS: u32 = 41;
+const MOMENT_BIAS: i64 = 1 << 38;
 
-    fn pages_of_chunk(&self, chunk: usize) -> Span<usize> {
-        let rows = self.rows_of_chunk(chunk);
+/// Who and when in one number, which ascends by profile and time; between moments of two profiles lie more than 2^40.
+#[inline(always)]
+pub(super) fn moment_of(low: u16, at: i64) -> u64 {
+    u64::from(low) << MOMENT_BITS | at.wrapping_add(MOMENT_BIAS) as u64
+}
+
+/// Whose moment it is.
+#[inline(always)]
+pub(super) fn owner_of(moment: u64) -> u16 {
+    (moment >> MOMENT_BITS) as u16
+}
+
+/// The order for some columns: rows by day have no seconds.
+fn order_for(order: Order, columns: &[RowColumn]) -> Order {
+    if columns.contains(&RowColumn::At) { Order::ByProfile } else { order }
+}
+
+impl<'a> SegmentRun<'a> {
+    fn ordered(&self, order: Order, chunk: usize) -> &Ordered<'a> {
+        match &self.by_day {
+            // In a wide window rows by profile are as few, and their profiles closer together.
+            Some(by_day)
+                if order == Order::Any && by_day.rows[chunk].len() * 2 <= self.by_profile.rows[chunk].len() =>
+            {
+                by_day
+            }
+            _ => &self.by_profile,
+        }
+    }
+}
+
+impl<'a> Ordered<'a> {
+    fn pages(&self, chunk: usize) -> Span<usize> {
+        let rows = &self.rows[chunk];
         match rows.is_empty() {
             true => 0..0,
             false => (rows.start / PAGE_PROFILES) as usize..(rows.end - 1) as usize / PAGE_PROFILES as usize + 1,
@@ -174,11 +292,11 @@ impl SegmentRun<'_> {
 
     /// Calls `each` with the number of every page that has rows of the chunk that pass, and with those.
     fn for_each_page(&self, chunk: usize, each: impl FnMut(usize, &PageBits)) {
-        self.for_each_of(self.pages_of_chunk(chunk), chunk, each);
+        self.for_each_of(self.pages(chunk), chunk, each);
     }
 
     fn for_each_of(&self, pages: impl Iterator<Item = usize>, chunk: usize, mut each: impl FnMut(usize, &PageBits)) {
-        let rows = self.rows_of_chunk(chunk);
+        let rows = &self.rows[chunk];
         let mut bits = ALL;
         for page in pages {
             self.test.mark(page, &mut bits);
@@ -192,31 +310,16 @@ impl SegmentRun<'_> {
         }
     }
 
-    fn gather_all(
-        &self,
-        chunk: usize,
-        among: Option<&ChunkSet>,
-        columns: &[RowColumn],
-        with_at: bool,
-        out: &mut Gathered,
-    ) {
+    fn for_each_row_page(&self, chunk: usize, among: Option<&Members<'_>>, each: &mut impl FnMut(&RowPage<'_, 'a>)) {
         let owners = self.view.owners();
-        let read: Vec<ColumnView<'_>> = columns.iter().map(|column| column_of(&self.view, *column)).collect();
-        let members = among.map(Members::of);
         let mut places = Places::default();
         self.for_each_page(chunk, |page, bits| {
-            let owner_page = owners.page(page);
             let mut count = kernels::write_places(bits, &mut places.0);
-            if let Some(members) = &members {
-                count = keep_members(&owner_page, members, &mut places.0, count);
+            if let Some(members) = among {
+                count = keep_members(&owners.page(page), members, &mut places.0, count);
             }
-            let places = &places.0[..count];
-            push_lows(&owner_page, places, &mut out.lows);
-            for (column, values) in read.iter().zip(&mut out.columns) {
-                push_values(&column.page(page), places, values);
-            }
-            if with_at {
-                push_values(&self.view.at().page(page), places, &mut out.at);
+            if count > 0 {
+                each(&RowPage { view: &self.view, page, places: &places.0[..count] });
             }
         });
     }
@@ -236,6 +339,32 @@ impl SegmentRun<'_> {
                 }
             }
         }
+    }
+}
+
+impl RowPage<'_, '_> {
+    /// Appends their owners, as places in the chunk.
+    pub(crate) fn push_lows(&self, lows: &mut Vec<u16>) {
+        push_lows(&self.view.owners().page(self.page), self.places, lows);
+    }
+
+    /// Appends who did it when.
+    fn push_moments(&self, out: &mut Vec<u64>) {
+        let (owners, at) = (self.view.owners().page(self.page), self.view.at().page(self.page));
+        let (low_base, at_base) = ((owners.base as u64).wrapping_sub(1) as u16, at.base.wrapping_sub(1));
+        let moment = |low: u16, at: u64| moment_of(low_base.wrapping_add(low), at_base.wrapping_add(at as i64));
+        let slots = self.places.iter().map(|slot| usize::from(*slot));
+        match (owners.codes, at.codes) {
+            (Codes::U16(lows), Codes::U32(seconds)) => {
+                out.extend(slots.map(|slot| moment(lows[slot], seconds[slot].into())));
+            }
+            _ => out.extend(slots.map(|slot| moment(owners.code(slot) as u16, at.code(slot)))),
+        }
+    }
+
+    /// Appends their values of a column, [`UNKNOWN`] where one is.
+    pub(crate) fn push_values(&self, column: RowColumn, values: &mut Vec<i64>) {
+        push_values(&column_of(self.view, column).page(self.page), self.places, values);
     }
 }
 
@@ -266,7 +395,7 @@ impl<'a> Members<'a> {
 }
 
 impl Gathered {
-    fn clear(&mut self, columns: usize) {
+    pub(crate) fn clear(&mut self, columns: usize) {
         self.lows.clear();
         self.at.clear();
         self.columns.resize_with(columns, Vec::new);
@@ -438,25 +567,6 @@ fn push_values(page: &Page<'_>, places: &[u16], values: &mut Vec<i64>) {
     }
 }
 
-fn column_of<'a>(view: &SegmentView<'a>, column: RowColumn) -> ColumnView<'a> {
-    match column {
-        RowColumn::Day => view.day(),
-        RowColumn::At => view.at(),
-        RowColumn::Property(property) => view.property(property),
-    }
-}
-
-fn resolve<'a>(view: &SegmentView<'a>, test: &'a RowTest) -> RunTest<'a> {
-    match test {
-        RowTest::All => RunTest::All,
-        RowTest::Nothing => RunTest::Nothing,
-        RowTest::And(tests) => RunTest::And(tests.iter().map(|test| resolve(view, test)).collect()),
-        RowTest::Or(tests) => RunTest::Or(tests.iter().map(|test| resolve(view, test)).collect()),
-        RowTest::Not(test) => RunTest::Not(Box::new(resolve(view, test))),
-        RowTest::Column(column, test) => RunTest::Column(column_of(view, *column), test),
-    }
-}
-
 /// Clears the bits before one place and from another on.
 fn keep_between(bits: &mut PageBits, from: u32, to: u32) {
     for (word, first) in bits.iter_mut().zip((0..).step_by(64)) {
@@ -465,57 +575,6 @@ fn keep_between(bits: &mut PageBits, from: u32, to: u32) {
         }
         if to < first + 64 {
             *word &= if to > first { u64::MAX >> (first + 64 - to) } else { 0 };
-        }
-    }
-}
-
-impl RunTest<'_> {
-    /// Marks the rows of a page that pass.
-    fn mark(&self, page: usize, out: &mut PageBits) {
-        match self {
-            RunTest::All => out.fill(u64::MAX),
-            RunTest::Nothing => out.fill(0),
-            RunTest::Column(column, test) => test.mark(&column.page(page), out),
-            RunTest::From(column, test) => test.mark(&column.page(page), out),
-            RunTest::Not(inner) => {
-                inner.mark(page, out);
-                out.iter_mut().for_each(|word| *word = !*word);
-            }
-            RunTest::And(tests) => {
-                let mut more = ALL;
-                for (at, test) in tests.iter().enumerate() {
-                    if at == 0 {
-                        test.mark(page, out);
-                        continue;
-                    }
-                    if out.iter().all(|word| *word == 0) {
-                        return;
-                    }
-                    test.mark(page, &mut more);
-                    out.iter_mut().zip(&more).for_each(|(word, more)| *word &= more);
-                }
-            }
-            RunTest::Or(tests) => {
-                let mut more = ALL;
-                out.fill(0);
-                for test in tests {
-                    test.mark(page, &mut more);
-                    out.iter_mut().zip(&more).for_each(|(word, more)| *word |= more);
-                }
-            }
-        }
-    }
-
-    /// Whether one row passes.
-    fn passes(&self, row: u32) -> bool {
-        match self {
-            RunTest::All => true,
-            RunTest::Nothing => false,
-            RunTest::Column(column, test) => column.value(row).is_some_and(|value| test.passes(value)),
-            RunTest::From(column, test) => column.value(row).is_some_and(|value| test.passes(value)),
-            RunTest::Not(inner) => !inner.passes(row),
-            RunTest::And(tests) => tests.iter().all(|test| test.passes(row)),
-            RunTest::Or(tests) => tests.iter().any(|test| test.passes(row)),
         }
     }
 }

@@ -4,6 +4,7 @@
 use storage::container::{ARRAY_MAX, Bits, Container, ContainerRef};
 use storage::ids::{CHUNK_PROFILES, CHUNK_WORDS};
 
+use super::rows::Gathered;
 use crate::query::kernels;
 
 /// The members of one chunk.
@@ -87,6 +88,8 @@ pub(crate) struct Scratch {
     shared: Vec<(usize, usize, ChunkSet)>,
     counters: Vec<Vec<u8>>,
     amounts: Vec<Vec<i64>>,
+    ranks: Vec<Vec<u16>>,
+    rows: Vec<Gathered>,
 }
 
 impl Scratch {
@@ -109,6 +112,31 @@ impl Scratch {
         amounts.clear();
         amounts.resize(CHUNK_PROFILES as usize, each);
         amounts
+    }
+
+    /// An amount for each profile of a chunk, whatever it is.
+    pub(super) fn any_amounts(&mut self) -> Vec<i64> {
+        self.amounts.pop().unwrap_or_else(|| vec![0; CHUNK_PROFILES as usize])
+    }
+
+    /// A rank for each profile of a chunk, whatever it is.
+    pub(super) fn ranks(&mut self) -> Vec<u16> {
+        self.ranks.pop().unwrap_or_else(|| vec![0; CHUNK_PROFILES as usize])
+    }
+
+    /// Takes ranks back.
+    pub(super) fn recycle_ranks(&mut self, ranks: Vec<u16>) {
+        self.ranks.push(ranks);
+    }
+
+    /// Rows of any content.
+    pub(super) fn rows(&mut self) -> Gathered {
+        self.rows.pop().unwrap_or_default()
+    }
+
+    /// Takes rows back.
+    pub(super) fn recycle_rows(&mut self, rows: Gathered) {
+        self.rows.push(rows);
     }
 
     /// Takes amounts back.

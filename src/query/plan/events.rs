@@ -18,7 +18,7 @@ pub enum RowColumn {
 }
 
 /// Which rows: a condition over one row.
-#[derive(Debug, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum RowTest {
     /// All of them.
     All,
@@ -35,7 +35,7 @@ pub enum RowTest {
 }
 
 /// Rows of one event.
-#[derive(Debug, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct EventRows {
     /// Of which event.
     pub event: EventId,

@@ -120,7 +120,7 @@ pub enum LeafKind {
 }
 
 /// Which values of a column.
-#[derive(Debug, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum ColumnTest {
     /// From one to another.
     Range(Range),
@@ -239,21 +239,40 @@ impl IdSet {
     ///
     /// # Errors
     /// Damage of the store.
-    pub fn among_live(self, view: &View) -> Result<IdSet> {
+    pub fn among_live(&self, view: &View) -> Result<IdSet> {
         let mut live_chunks = Vec::with_capacity(self.chunks.len());
-        for (chunk, container) in self.chunks {
-            let live = view.live().stripe(chunk as usize / STRIPE_CHUNKS).bitmaps()?.value(KNOWN);
-            let live = live.containers[chunk as usize % STRIPE_CHUNKS];
+        for (chunk, container) in &self.chunks {
+            let live = view.live().stripe(*chunk as usize / STRIPE_CHUNKS).bitmaps()?.value(KNOWN);
+            let live = live.containers[*chunk as usize % STRIPE_CHUNKS];
             let (mut ids, mut lives) = (Box::new([0; CHUNK_WORDS]), Box::new([0; CHUNK_WORDS]));
             kernels::fill(container.as_ref(), &mut ids);
             kernels::fill(live, &mut lives);
             kernels::and_assign(&mut ids, &lives);
             let count = kernels::count(&ids);
             if count > 0 {
-                live_chunks.push((chunk, ContainerRef::Bits(&ids, count).to_container()));
+                live_chunks.push((*chunk, ContainerRef::Bits(&ids, count).to_container()));
             }
         }
         Ok(IdSet::from_chunks(live_chunks))
+    }
+
+    /// Those of a few that are in it.
+    pub fn intersect(&self, few: &IdSet) -> IdSet {
+        let mut chunks = Vec::with_capacity(few.chunks.len());
+        let mut ids = Vec::new();
+        for (chunk, container) in &few.chunks {
+            let Ok(at) = self.chunks.binary_search_by_key(chunk, |(own, _)| *own) else { continue };
+            ids.clear();
+            container.as_ref().push_ids(&mut ids);
+            ids.retain(|low| self.chunks[at].1.as_ref().contains(*low));
+            let edits: Vec<_> = ids.iter().map(|low| storage::container::Edit { low: *low, set: true }).collect();
+            let mut both = Container::empty();
+            both.apply(&edits);
+            if !ids.is_empty() {
+                chunks.push((*chunk, both));
+            }
+        }
+        IdSet::from_chunks(chunks)
     }
 
     /// From a Roaring bitmap.
@@ -264,6 +283,11 @@ impl IdSet {
     /// How many.
     pub fn count(&self) -> u64 {
         self.count
+    }
+
+    /// Bytes held on the heap.
+    pub fn heap_bytes(&self) -> usize {
+        self.chunks.iter().map(|(_, container)| container.heap_bytes() + size_of::<(u32, Container)>()).sum()
     }
 
     /// Its containers in one stripe.
@@ -305,6 +329,26 @@ impl Node {
     pub fn ids(set: IdSet) -> Node {
         let count = set.count();
         Node::leaf(LeafKind::Ids(set), count)
+    }
+
+    /// The OneIDs that it names; none where it is not a set of OneIDs.
+    pub fn id_set(&self) -> &IdSet {
+        static NOBODY: IdSet = IdSet { chunks: Vec::new(), count: 0 };
+        match self {
+            Node::Leaf(leaf) => match &leaf.kind {
+                LeafKind::Ids(set) => set,
+                _ => &NOBODY,
+            },
+            _ => &NOBODY,
+        }
+    }
+
+    /// The same OneIDs in another view.
+    ///
+    /// # Errors
+    /// Damage of the store.
+    pub fn of_view(&self, view: &View) -> Result<Node> {
+        Ok(Node::ids(self.id_set().among_live(view)?))
     }
 
     /// All of; flattened, the smallest first.
