@@ -546,7 +546,7 @@ fn questions_have_their_time() {
 fn the_server_tells_of_itself() {
     let server = Server::with_people();
     let mut client = server.client();
-    assert!(client.get("/").text().contains("/openapi.json"));
+    assert!(client.get("/docs").text().contains("/page/docs.js"));
     assert_eq!(client.get("/openapi.json").json()["openapi"], "3.1.0");
     assert_eq!(client.get("/health/live").text(), r#"{"status":"live"}"#);
     let kept = client.call("GET", "/health/ready", &[("X-Request-Id", "my-id.7")], None);

@@ -41,12 +41,24 @@ fn root() -> PathBuf {
 
 /// Rust files under a folder, or the file itself: path from the root, and text.
 fn sources(under: &str) -> Vec<(String, String)> {
-    fn walk(dir: &Path, into: &mut Vec<PathBuf>) {
+    files(under, &["rs"])
+}
+
+/// What the page is written in.
+fn page_sources() -> Vec<(String, String)> {
+    ["src/server/page/src", "tests/browser"]
+        .into_iter()
+        .flat_map(|under| files(under, &["js", "jsx", "css", "mjs"]))
+        .collect()
+}
+
+fn files(under: &str, extensions: &[&str]) -> Vec<(String, String)> {
+    fn walk(dir: &Path, extensions: &[&str], into: &mut Vec<PathBuf>) {
         for entry in std::fs::read_dir(dir).unwrap() {
             let path = entry.unwrap().path();
-            if path.is_dir() && !path.ends_with("target") {
-                walk(&path, into);
-            } else if path.extension().is_some_and(|e| e == "rs") {
+            if path.is_dir() && !path.ends_with("target") && !path.ends_with("node_modules") {
+                walk(&path, extensions, into);
+            } else if path.extension().is_some_and(|e| extensions.iter().any(|one| e == *one)) {
                 into.push(path);
             }
         }
@@ -55,7 +67,7 @@ fn sources(under: &str) -> Vec<(String, String)> {
     if top.is_file() {
         paths.push(top);
     } else if top.is_dir() {
-        walk(&top, &mut paths);
+        walk(&top, extensions, &mut paths);
     }
     paths.sort();
     let named = |path: &PathBuf| path.strip_prefix(root()).unwrap().to_string_lossy().into_owned();
@@ -159,12 +171,16 @@ fn every_file_says_what_it_owns() {
     for (path, text) in everywhere() {
         assert!(text.starts_with("//! "), "{path} does not open with //!");
     }
+    for (path, text) in page_sources() {
+        assert!(text.starts_with("// ") || text.starts_with("/* "), "{path} does not open with what it owns");
+    }
 }
 
 #[test]
 fn files_stay_readable_in_size() {
     let long: Vec<String> = everywhere()
         .into_iter()
+        .chain(page_sources())
         .filter(|(_, text)| text.lines().count() > LINES_MAX)
         .map(|(path, text)| format!("{path}: {} lines", text.lines().count()))
         .collect();

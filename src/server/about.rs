@@ -1,4 +1,4 @@
-//! What the server says of itself: health, metrics, the description of the API, and a word at the root.
+//! What the server says of itself: health, metrics, the description of the API.
 //! Knows no space but by name and size.
 
 use axum::http::StatusCode;
@@ -12,18 +12,7 @@ use crate::engine::Space;
 
 /// The API, in OpenAPI 3.1.
 pub(super) const OPENAPI: &str = include_str!("openapi.json");
-const TEXT: &str = "text/plain; charset=utf-8";
 const METRICS: &str = "text/plain; version=0.0.4; charset=utf-8";
-
-/// `GET /`
-pub(super) async fn index(_: Call) -> Outcome<Reply> {
-    let text = format!(
-        "headcount {}: the fastest exact audience database.\n\nThe API is described at /openapi.json.\n\n  \
-         curl -X POST localhost:7077/v1/spaces/main/count -d '{{\"where\": \"age >= 30\"}}'\n",
-        env!("CARGO_PKG_VERSION")
-    );
-    Ok(Reply::bytes(TEXT, text.into_bytes()))
-}
 
 /// `GET /openapi.json`
 pub(super) async fn openapi(call: Call) -> Outcome<Reply> {

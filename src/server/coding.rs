@@ -38,6 +38,12 @@ impl Coding {
 
     /// The coding that a client likes best of those we have; zstd where it does not care.
     pub(super) fn accepted(headers: &HeaderMap) -> Coding {
+        Coding::best_of(headers, &[Coding::Zstd, Coding::Gzip])
+    }
+
+    /// The coding of `offered` that a client likes best, the first of them where it does not care.
+    pub(super) fn best_of(headers: &HeaderMap, offered: &[Coding]) -> Coding {
+        let place = |coding| offered.iter().position(|one| *one == coding);
         let mut best = (0.0, Coding::Identity);
         for value in headers.get_all(header::ACCEPT_ENCODING) {
             for item in value.to_str().unwrap_or("").split(',') {
@@ -47,7 +53,9 @@ impl Coding {
                     "gzip" | "x-gzip" => Coding::Gzip,
                     _ => continue,
                 };
-                if weight > best.0 || (weight == best.0 && weight > 0.0 && coding == Coding::Zstd) {
+                let Some(at) = place(coding) else { continue };
+                let is_earlier = place(best.1).is_none_or(|other| at < other);
+                if weight > best.0 || (weight == best.0 && weight > 0.0 && is_earlier) {
                     best = (weight, coding);
                 }
             }

@@ -15,6 +15,7 @@
 //! - `spaces`, `profiles`, `bitmaps`, `snapshots`, `audiences`, `frozen`, `changes`, `questions`, `states`, `acts`,
 //!   `lookalike`, `members`: one file a noun of the API
 //! - [`tokens`]: who may do what; `metrics`, `about`: what the server says of itself
+//! - `page`: the segment builder's page and the API reference, built from `page/src` into `page/dist`
 
 mod listen;
 mod watched;
@@ -46,6 +47,7 @@ mod states;
 
 mod about;
 mod metrics;
+mod page;
 pub mod tokens;
 
 use std::net::SocketAddr;

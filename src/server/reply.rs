@@ -84,6 +84,12 @@ impl Reply {
         self
     }
 
+    /// The same, with bytes that are compressed already.
+    pub(super) fn coded(mut self, coding: Coding) -> Reply {
+        self.coding = coding;
+        self
+    }
+
     /// As HTTP.
     pub(super) fn into_response(self) -> Response {
         let body = match self.body {
@@ -95,12 +101,13 @@ impl Reply {
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(self.content_type));
         headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         if let Some(name) = self.coding.name() {
             headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static(name));
             headers.insert(header::VARY, HeaderValue::from_static("accept-encoding"));
         }
         headers.extend(self.headers);
+        // Answers are as old as they are; only what says so may be kept.
+        headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
         response
     }
 }

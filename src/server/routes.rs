@@ -16,7 +16,7 @@ use super::metrics::RouteMetrics;
 use super::reply::Reply;
 use super::tokens::Role;
 use super::{
-    about, acts, audiences, bitmaps, changes, frozen, lookalike, members, profiles, questions, snapshots, spaces,
+    about, acts, audiences, bitmaps, changes, frozen, lookalike, members, page, profiles, questions, snapshots, spaces,
     states,
 };
 
@@ -67,7 +67,9 @@ pub(super) fn routes() -> Vec<Route> {
     use Access::{NewSpace, Open, Server, Space};
     use Role::{Admin, Read, Write};
     vec![
-        route(GET, "/", Open, about::index),
+        route(GET, "/", Open, page::index),
+        route(GET, "/docs", Open, page::docs),
+        route(GET, "/page/{file}", Open, page::file),
         route(GET, "/openapi.json", Open, about::openapi),
         route(GET, "/health/live", Open, about::live),
         route(GET, "/health/ready", Open, about::ready),
