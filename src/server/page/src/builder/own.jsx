@@ -35,13 +35,15 @@ function InAudience({ rule, onChange }) {
 function InSnapshot({ rule, onChange }) {
   const { audiences, api } = usePage();
   const kept = useAnswer(rule.snapshot ? `snapshots ${rule.snapshot}` : null, (signal) => api.get(['audiences', rule.snapshot, 'snapshots'], signal), 0);
+  const isRelative = typeof rule.on === 'object';
+  const on = isRelative ? JSON.stringify(rule.on) : rule.on;
   const days = (kept.data?.snapshots ?? []).map(({ date, count: n }) => [date, `${date} (${count(n)})`]);
   return (
     <>
       <span class="words">was in the frozen audience</span>
       <Select className="field-name" label="audience" value={rule.snapshot} options={names(audiences)} onChange={(snapshot) => onChange({ ...rule, snapshot })} />
       <span class="words">of</span>
-      {days.length ? <Select label="frozen on" value={rule.on?.date ?? rule.on} options={days} onChange={(on) => onChange({ ...rule, on })} /> : <input type="date" aria-label="frozen on" value={rule.on ?? ''} onInput={(event) => onChange({ ...rule, on: event.target.value })} />}
+      {isRelative || days.length ? <Select label="frozen on" value={on} options={isRelative ? [[on, relativeWords(rule.on)], ...days] : days} onChange={(next) => onChange({ ...rule, on: next })} /> : <input type="date" aria-label="frozen on" value={rule.on ?? ''} onInput={(event) => onChange({ ...rule, on: event.target.value })} />}
     </>
   );
 }
@@ -98,7 +100,11 @@ function Was({ rule, onChange }) {
   );
 }
 
-const relativeWords = (value) => Object.entries(value).map(([key, n]) => `${n} ${key.replace('_', ' ')}`).join(' ');
+/** A day that moves with the question's, in words. */
+function relativeWords(value) {
+  const steps = value.current_date ?? [value];
+  return steps.flatMap((step) => Object.entries(step).map(([key, n]) => (n === 0 ? 'today' : `${n} ${key.replace('_', ' ')}`))).join(', ') || 'today';
+}
 
 function Among({ rule, onChange }) {
   const { people } = usePage();

@@ -1,7 +1,7 @@
 // How large the audience was at the end of each day that is kept, and who came and went between two of them.
 
 import { usePage } from '../context.js';
-import { count, label } from '../format.js';
+import { count } from '../format.js';
 import { Lines } from '../parts/chart.jsx';
 import { Answer } from '../parts/problem.jsx';
 import { Field, Select } from '../parts/select.jsx';
@@ -19,7 +19,7 @@ export function Trend({ view, setView }) {
           : <p class="muted">No day of this space is kept yet. The state at the end of each day is kept as days go by, and then shown here.</p>)}
       </Answer>
       {states.length > 0 && <Moves view={view} setView={setView} />}
-      <Frozen view={view} setView={setView} />
+      <Frozen />
     </>
   );
 }
@@ -62,17 +62,12 @@ function Frozen() {
     <>
       <h3>“{opened.name}” as it was frozen</h3>
       <Answer answer={answer} lines={2}>
-        {(data) => {
-          const rows = data.rows ?? data.trend ?? [];
-          if (!rows.length) return <p class="muted">It has not been frozen yet.</p>;
-          const columns = Object.keys(rows[0]);
-          return (
-            <table class="grid">
-              <thead><tr>{columns.map((name) => <th key={name}>{name.replaceAll('_', ' ')}</th>)}</tr></thead>
-              <tbody>{rows.map((row, at) => <tr key={at}>{columns.map((name) => <td key={name} class="num">{label(row[name])}</td>)}</tr>)}</tbody>
-            </table>
-          );
-        }}
+        {({ rows }) => (rows.length ? (
+          <table class="grid">
+            <thead><tr><th>day</th><th class="num">people</th><th class="num">came in</th><th class="num">went</th></tr></thead>
+            <tbody>{rows.map((row) => <tr key={row.date}><td class="num">{row.date}</td><td class="num">{count(row.count)}</td><td class="num">{count(row.entered)}</td><td class="num">{count(row.left)}</td></tr>)}</tbody>
+          </table>
+        ) : <p class="muted">It has not been frozen yet.</p>)}
       </Answer>
     </>
   );
