@@ -99,17 +99,13 @@ impl BehaviourLeaf<'_> {
         compact(ids, scratch)
     }
 
-    /// Who has at least so many known values, of equal ones that follow each other one.
+    /// Who has at least so many known values.
     fn with_values(&self, chunk: usize, column: RowColumn, least: u64, scratch: &mut Scratch) -> ChunkSet {
         let (mut counters, mut places) = (scratch.counters(), Places::default());
-        // Each different value is counted at least where it is met first.
-        let mut before = (0, UNKNOWN);
         self.rows.for_each_page_of(chunk, column, Order::Any, |owners, values, rows| {
             for_each_row(owners, values, rows, &mut places, |low, value| {
-                let is_other = (value != UNKNOWN) & ((low, value) != before);
-                before = (low, value);
                 let counter = &mut counters[usize::from(low)];
-                *counter = counter.saturating_add(u8::from(is_other));
+                *counter = counter.saturating_add(u8::from(value != UNKNOWN));
             });
         });
         let mut bits = scratch.bits();

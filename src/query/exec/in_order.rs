@@ -5,7 +5,7 @@ use storage::container::ContainerRef;
 use storage::ids::STRIPE_CHUNKS;
 
 use super::behaviour::{among_live, compact};
-use super::rows::{RowsRun, owner_of};
+use super::rows::{MOMENT_BITS, RowsRun, owner_of};
 use super::sets::{ChunkSet, Scratch};
 use crate::query::plan::InOrder;
 
@@ -62,8 +62,7 @@ impl InOrderLeaf<'_> {
             let far = compact(far, scratch);
             step.gather_moments(chunk, Some(&far), &mut moments);
             scratch.recycle(far);
-            longer.clear();
-            follow(&chains, &moments, |chain| longer.push(chain));
+            follow(&chains, &moments, &mut longer);
             std::mem::swap(&mut chains, &mut longer);
         }
         for chain in chains.iter().filter(|chain| chain.end - chain.start <= within) {
@@ -89,18 +88,25 @@ pub(super) struct Chain {
 
 /// Chains that go on to some later moment; both ascend, by profile and time. The chain that ends last before a moment is
 /// the one that began last, since whatever went before the others went before it, too: so one a moment is enough.
-fn follow(chains: &[Chain], moments: &[u64], mut each: impl FnMut(Chain)) {
-    let mut next = 0;
-    for moment in moments {
-        while chains.get(next).is_some_and(|chain| chain.end < *moment) {
-            next += 1;
-        }
-        if let Some(before) = next.checked_sub(1).map(|last| chains[last])
-            && owner_of(before.end) == owner_of(*moment)
-        {
-            each(Chain { start: before.start, end: *moment });
-        }
+///
+/// Which of the two comes next is as good as random, so nothing hangs on a branch: what does not go on is overwritten.
+fn follow(chains: &[Chain], moments: &[u64], longer: &mut Vec<Chain>) {
+    // Nobody's: no place of a chunk is beyond its last.
+    let mut last = Chain { start: u64::MAX, end: u64::MAX };
+    longer.clear();
+    longer.resize(moments.len(), last);
+    let (mut next, mut at, mut kept) = (0usize, 0usize, 0usize);
+    while at < moments.len() {
+        let (chain, moment) = (chains.get(next).copied().unwrap_or(last), moments[at]);
+        let is_before = next < chains.len() && chain.end < moment;
+        last = if is_before { chain } else { last };
+        longer[kept] = Chain { start: last.start, end: moment };
+        let goes_on = !is_before & (last.end >> MOMENT_BITS == moment >> MOMENT_BITS);
+        kept = kept.wrapping_add(goes_on.into());
+        next = next.wrapping_add(is_before.into());
+        at = at.wrapping_add((!is_before).into());
     }
+    longer.truncate(kept);
 }
 
 #[cfg(test)]
@@ -145,7 +151,7 @@ mod tests {
             let first = moments(steps[0]).into_iter().map(|moment| Chain { start: moment, end: moment }).collect();
             let chains = steps[1..].iter().fold(first, |chains: Vec<Chain>, times| {
                 let mut longer = Vec::new();
-                follow(&chains, &moments(times), |chain| longer.push(chain));
+                follow(&chains, &moments(times), &mut longer);
                 longer
             });
             let within = within_s.map_or(WITHIN_MAX, |within_s| within_s as u64);

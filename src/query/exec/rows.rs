@@ -184,18 +184,26 @@ impl<'a> RowsRun<'a> {
             let owners = owners.page(page);
             let base = (owners.base as u64).wrapping_sub(1) as u16;
             let low = |slot: usize| base.wrapping_add(owners.code(slot) as u16);
+            let is_full = bits.iter().all(|word| *word == u64::MAX);
+            // The place of the row that stands next to one, and (on the page's edge) none.
+            let neighbour = |slot: usize| match (end, is_full) {
+                (End::First, true) => slot.checked_sub(1),
+                (End::First, false) => last_before(bits, slot),
+                (End::Last, true) => Some(slot + 1).filter(|next| *next < PAGE_PROFILES as usize),
+                (End::Last, false) => first_after(bits, slot),
+            };
             let count = kernels::write_places(&passing, &mut places.0);
-            let slots = places.0[..count].iter().map(|slot| usize::from(*slot));
-            match end {
-                End::First => ids.extend(slots.filter_map(|slot| {
-                    let next = last_before(bits, slot).map(low).or(beyond);
-                    (next != Some(low(slot))).then(|| low(slot))
-                })),
-                End::Last => ids.extend(slots.rev().filter_map(|slot| {
-                    let next = first_after(bits, slot).map(low).or(beyond);
-                    (next != Some(low(slot))).then(|| low(slot))
-                })),
+            // Whether one passes is as good as random, so nothing hangs on a branch: whoever does not is overwritten.
+            let mut kept = ids.len();
+            ids.resize(kept + count, 0);
+            for at in 0..count {
+                let slot = usize::from(places.0[if end == End::First { at } else { count - 1 - at }]);
+                let own = low(slot);
+                ids[kept] = own;
+                let is_end = neighbour(slot).map(low).or(beyond) != Some(own);
+                kept = kept.wrapping_add(is_end.into());
             }
+            ids.truncate(kept);
             let outermost = match end {
                 End::First => last_before(bits, PAGE_PROFILES as usize),
                 End::Last => first_after(bits, usize::MAX),
@@ -285,7 +293,7 @@ impl<'a> RowsRun<'a> {
 }
 
 /// Bits of a moment: seconds within ±2^38, and one more that keeps profiles apart.
-const MOMENT_BITS: u32 = 41;
+pub(super) const MOMENT_BITS: u32 = 41;
 const MOMENT_BIAS: i64 = 1 << 38;
 
 /// Who and when in one number, which ascends by profile and time; between moments of two profiles lie more than 2^40.
