@@ -76,7 +76,8 @@ fn files_travel_compressed_to_whoever_takes_gzip() {
     flate2::read::GzDecoder::new(&small.body[..]).read_to_end(&mut inflated).unwrap();
     assert_eq!(inflated, plain.body);
     let refused = fetch(&mut client, "/page/page.js", &[("accept-encoding", "gzip;q=0, zstd")], 200);
-    assert_eq!((refused.header("content-encoding"), &refused.body), (None, &plain.body));
+    assert_eq!(refused.header("content-encoding"), None);
+    assert_eq!(refused.body, plain.body);
 }
 
 #[test]

@@ -108,8 +108,8 @@ pub struct AudienceRequest {
     pub by: Option<String>,
 }
 
-/// Audience and version, by which catalogue, and when.
-type MembersKey = (String, u64, u64, Moment);
+/// Audience and version, by which catalogue and earlier states, and when.
+type MembersKey = (String, u64, (u64, u64), Moment);
 
 /// Who was in which.
 pub(super) type MembersMemory = HashMap<MembersKey, Node>;
@@ -136,6 +136,8 @@ pub(super) struct Lookup<'a> {
     pub(super) frozen: Arc<FrozenSets>,
     /// Which definitions and snapshots these are: what an earlier state holds depends on them, too.
     pub(super) catalogue: u64,
+    /// And which earlier states there are.
+    pub(super) state_changes: u64,
     pub(super) memory: &'a Memory,
     /// Who is in which, where that was found already.
     pub(super) members: &'a Mutex<MembersMemory>,
@@ -144,7 +146,7 @@ pub(super) struct Lookup<'a> {
 
 impl Lookup<'_> {
     fn key(&self, saved: &Saved, moment: &Moment) -> MembersKey {
-        (saved.name.clone(), saved.version, self.catalogue, moment.clone())
+        (saved.name.clone(), saved.version, (self.catalogue, self.state_changes), moment.clone())
     }
 
     fn kept(&self, name: &str) -> Result<Option<Kept>> {
@@ -286,7 +288,8 @@ impl Space {
     pub(super) fn lookup(&self, view: &View) -> Lookup<'_> {
         let (saved, frozen, catalogue) = (view.audiences().clone(), view.frozen().clone(), view.catalogue());
         let (memory, limits) = (&self.audiences, &self.shared.limits);
-        Lookup { saved, frozen, catalogue, memory, members: &memory.members, limits }
+        let state_changes = self.store.state_changes();
+        Lookup { saved, frozen, catalogue, state_changes, memory, members: &memory.members, limits }
     }
 
     /// Saves an audience under a name; the same again changes nothing.

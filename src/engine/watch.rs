@@ -6,9 +6,8 @@
 //! ```
 //! Views that touch different people are looked at together: what somebody is in the last of them is what he became in
 //! the one that touched him. Whoever is touched twice is looked at twice, so that nobody comes and goes unseen between
-//! two views that anyone could ask. Everyone is looked at where anybody may have changed: at a new day, a new schema, a
-//! changed definition, after very large writes, or where the thread fell far behind; and for audiences that depend on
-//! others than the person at hand. Earlier states are looked back at anew where they have changed.
+//! two views that anyone could ask; only where very much waits is more of it looked at together. Everyone is looked at where anybody may have changed: at a new day, a new schema, a
+//! changed definition, or after very large writes; and for audiences that depend on others than the person at hand. Earlier states are looked back at anew where they have changed.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -20,7 +19,7 @@ use std::time::{Duration, Instant};
 use jiff::civil::Date;
 use roaring::RoaringBitmap;
 use storage::View;
-use storage::follow::{Follower, Next, Published, Touched, Waker};
+use storage::follow::{Follower, Published, Touched, Waker};
 use storage::parallel::{Rank, stand_back};
 
 use super::ask::parse_limited;
@@ -43,6 +42,8 @@ const TICK: Duration = Duration::from_millis(250);
 /// What is published within so long is looked at together; at least for as long as looking took the last time.
 const GATHER: Duration = Duration::from_millis(20);
 const GATHER_MAX: Duration = Duration::from_millis(400);
+/// Views that are looked at one after the other of those that wait: the others are looked at together.
+const LOOKS_MAX: usize = 64;
 /// How much longer than the longest question an order may take.
 const LATE: Duration = Duration::from_secs(5);
 
@@ -226,20 +227,10 @@ impl Watcher {
 
     fn wait(&self) -> Vec<Published> {
         let Some(follower) = &self.follower else { return Vec::new() };
-        let mut waiting = Vec::new();
-        if let Next::Published(first) = follower.next(TICK) {
-            waiting.push(first);
-            if !self.members.is_empty() {
-                std::thread::sleep(self.took.clamp(GATHER, GATHER_MAX));
-            }
-            waiting.extend(follower.waiting());
+        if follower.wait(TICK) && !self.members.is_empty() {
+            std::thread::sleep(self.took.clamp(GATHER, GATHER_MAX));
         }
-        let present = self.space.store.view();
-        if waiting.is_empty() && present.data_version() > self.at.data_version() {
-            // What was left out where the queue was full; or it is just on its way, and will be nothing new then.
-            waiting.push(Published { after: self.at.data_version(), view: present, touched: Touched::Everyone });
-        }
-        waiting
+        follower.take().into()
     }
 
     /// Nothing is watched: the thread ends, unless somebody has ordered something meanwhile.
@@ -260,23 +251,19 @@ impl Watcher {
     fn take_in(&mut self, waiting: Vec<Published>) {
         let (mut window, mut seen) = (Vec::new(), HashSet::new());
         let mut last = self.at.clone();
-        let is_anybody = {
-            let mut version = last.data_version();
-            waiting.iter().any(|published| {
-                let is_gap = published.after > version;
-                version = version.max(published.view.data_version());
-                is_gap || published.touched == Touched::Everyone
-            })
-        };
+        let is_anybody = waiting.iter().any(|published| published.touched == Touched::Everyone);
+        let mut looks = 0;
         for Published { view, touched, .. } in waiting {
             if view.data_version() <= last.data_version() {
                 continue;
             }
             if let (Touched::Some(ids), false) = (touched, is_anybody) {
                 let is_other = view.catalogue() != last.catalogue();
-                if is_other || ids.iter().any(|id| seen.contains(id)) {
+                let is_again = looks < LOOKS_MAX && ids.iter().any(|id| seen.contains(id));
+                if is_other || is_again {
                     self.look_at_touched(&std::mem::take(&mut window), &last);
                     seen.clear();
+                    looks += 1;
                 }
                 if is_other {
                     self.rebuild(&view);
@@ -339,6 +326,7 @@ impl Watcher {
             return;
         }
         all.sort_unstable();
+        all.dedup();
         let among = match IdSet::from_sorted(all).among_live(view) {
             Ok(living) => Node::ids(living),
             Err(error) => return self.fail_all(&error.into()),

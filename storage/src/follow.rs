@@ -5,22 +5,21 @@
 //!   writer: record → who it touches ─┐ a group
 //!   sync thread: view published ─────┴► Published { after, view, touched } ──► a bounded queue ──► the follower
 //! ```
-//! Where the queue is full a view is left out: the next one's `after` is then beyond what the follower has seen, and it
-//! has to look at everyone.
+//! Where the queue is full a view takes the place of the last one, with whom both touch: a follower that is far behind
+//! sees fewer views, and misses nobody.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-
-use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, bounded};
 
 use crate::changes::{Changes, FieldChanges, Record};
 use crate::store::Store;
 use crate::view::View;
 
 /// Published views that wait for a follower; each keeps what has changed since from being freed.
-const WAITING_MAX: usize = 256;
+pub const WAITING_MAX: usize = 256;
 /// Beyond so many it is as good as everyone.
 const TOUCHED_MAX: usize = 1 << 20;
 
@@ -59,7 +58,7 @@ impl Touched {
 /// A view that was published.
 #[derive(Debug, Clone)]
 pub struct Published {
-    /// Data version of the view before it.
+    /// Data version of the view that was published before it.
     pub after: u64,
     /// It.
     pub view: Arc<View>,
@@ -67,30 +66,34 @@ pub struct Published {
     pub touched: Touched,
 }
 
-/// What a follower was woken by.
-#[derive(Debug)]
-pub enum Next {
-    /// A view.
-    Published(Published),
-    /// Somebody woke it, or the time is over.
-    Nothing,
-}
-
 /// Receives what is published until it is dropped.
-pub struct Follower {
-    queue: Receiver<Option<Published>>,
-    following: Arc<Following>,
-}
+pub struct Follower(Waker);
 
 /// Wakes a follower.
 #[derive(Clone)]
-pub struct Waker(Sender<Option<Published>>);
+pub struct Waker(Arc<Queue>, Arc<Following>);
+
+#[derive(Default)]
+struct Queue {
+    waiting: Mutex<Waiting>,
+    news: Condvar,
+}
+
+#[derive(Default)]
+struct Waiting {
+    published: VecDeque<Published>,
+    is_woken: bool,
+}
 
 /// The store's side.
 #[derive(Default)]
 pub(crate) struct Following {
     is_on: AtomicBool,
-    queue: Mutex<Option<Sender<Option<Published>>>>,
+    queue: Mutex<Option<Arc<Queue>>>,
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Following {
@@ -104,9 +107,17 @@ impl Following {
         if !self.is_on.load(Ordering::Acquire) {
             return;
         }
-        if let Some(queue) = &*self.queue.lock().unwrap_or_else(PoisonError::into_inner) {
-            // Full: the gap is seen.
-            let _ = queue.try_send(Some(Published { after, view: view.clone(), touched }));
+        if let Some(queue) = &*locked(&self.queue) {
+            let mut waiting = locked(&queue.waiting);
+            let is_full = waiting.published.len() >= WAITING_MAX;
+            match waiting.published.back_mut().filter(|_| is_full) {
+                Some(last) => {
+                    last.view = view.clone();
+                    last.touched.join(touched);
+                }
+                None => waiting.published.push_back(Published { after, view: view.clone(), touched }),
+            }
+            queue.news.notify_one();
         }
     }
 }
@@ -114,40 +125,48 @@ impl Following {
 impl Store {
     /// Follows what is published from now on. There is one follower at a time: the one before gets nothing any more.
     pub fn follow(&self) -> (Follower, Waker) {
-        let (sender, receiver) = bounded(WAITING_MAX);
         let following = self.following().clone();
-        *following.queue.lock().unwrap_or_else(PoisonError::into_inner) = Some(sender.clone());
+        let queue = Arc::<Queue>::default();
+        *locked(&following.queue) = Some(queue.clone());
         following.is_on.store(true, Ordering::Release);
-        (Follower { queue: receiver, following }, Waker(sender))
+        let waker = Waker(queue, following);
+        (Follower(waker.clone()), waker)
     }
 }
 
 impl Follower {
-    /// Waits for the next view, or to be woken.
-    pub fn next(&self, longest: Duration) -> Next {
-        match self.queue.recv_timeout(longest) {
-            Ok(Some(published)) => Next::Published(published),
-            Ok(None) | Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => Next::Nothing,
-        }
+    /// Waits until there is a view, or somebody wakes it; whether there is a view.
+    pub fn wait(&self, longest: Duration) -> bool {
+        let queue = &self.0.0;
+        let is_idle = |waiting: &mut Waiting| waiting.published.is_empty() && !waiting.is_woken;
+        let waited = queue.news.wait_timeout_while(locked(&queue.waiting), longest, is_idle);
+        let (mut waiting, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        waiting.is_woken = false;
+        !waiting.published.is_empty()
     }
 
-    /// The views that wait.
-    pub fn waiting(&self) -> impl Iterator<Item = Published> {
-        self.queue.try_iter().flatten()
+    /// The views that wait, in order.
+    pub fn take(&self) -> VecDeque<Published> {
+        std::mem::take(&mut locked(&self.0.0.waiting).published)
     }
 }
 
 impl Drop for Follower {
     fn drop(&mut self) {
-        self.following.is_on.store(false, Ordering::Release);
-        *self.following.queue.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        let Waker(queue, following) = &self.0;
+        let mut current = locked(&following.queue);
+        if current.as_ref().is_some_and(|current| Arc::ptr_eq(current, queue)) {
+            following.is_on.store(false, Ordering::Release);
+            *current = None;
+        }
     }
 }
 
 impl Waker {
-    /// Wakes it; one that has views waiting is awake.
+    /// Wakes the follower, whatever there is.
     pub fn wake(&self) {
-        let _ = self.0.try_send(None);
+        locked(&self.0.waiting).is_woken = true;
+        self.0.news.notify_one();
     }
 }
 

@@ -23,8 +23,11 @@ use crate::view::View;
 /// The number that packs and manifests know frozen sets by, beside those of fields and events.
 pub(crate) const FROZEN_FIELD: u32 = 1 << 19;
 
+/// An audience and a day.
+pub type FrozenKey = (Arc<str>, Date);
+
 /// All frozen sets of a space, by audience and day.
-pub type FrozenSets = BTreeMap<(Arc<str>, Date), Arc<Frozen>>;
+pub type FrozenSets = BTreeMap<FrozenKey, Arc<Frozen>>;
 
 /// What is known of a frozen set besides its members.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -22,7 +22,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use crate::error::{Error, Result};
 use crate::files::{Pending, list_dir};
-use crate::frozen::FrozenInfo;
+use crate::frozen::{FrozenInfo, FrozenKey};
 use crate::pack::{PartKind, PartName, PartPlace};
 use crate::stretch::Stretch;
 
@@ -63,7 +63,7 @@ pub struct Manifest {
     /// Of a kept one: what came after its parts, in order.
     pub stretches: Vec<Stretch>,
     /// Of the current one: frozen audiences, each of which has a part.
-    pub frozen: BTreeMap<(Arc<str>, Date), FrozenInfo>,
+    pub frozen: BTreeMap<FrozenKey, FrozenInfo>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -253,12 +253,12 @@ impl Manifest {
 
 type FrozenRow = (String, String, u32, u64, u64, u64, i64);
 
-fn frozen_row(((audience, date), info): (&(Arc<str>, Date), &FrozenInfo)) -> FrozenRow {
+fn frozen_row(((audience, date), info): (&FrozenKey, &FrozenInfo)) -> FrozenRow {
     let FrozenInfo { number, count, version, data_version, frozen_at } = *info;
     (audience.to_string(), date.to_string(), number, count, version, data_version, frozen_at)
 }
 
-fn frozen_of_row(row: FrozenRow) -> Option<((Arc<str>, Date), FrozenInfo)> {
+fn frozen_of_row(row: FrozenRow) -> Option<(FrozenKey, FrozenInfo)> {
     let (audience, date, number, count, version, data_version, frozen_at) = row;
     let info = FrozenInfo { number, count, version, data_version, frozen_at };
     Some(((audience.into(), date.parse().ok()?), info))

@@ -14,7 +14,6 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crossbeam::channel::bounded;
-use jiff::civil::Date;
 use roaring::RoaringBitmap;
 
 use crate::apply::{Installed, schema_from, schema_to};
@@ -25,7 +24,7 @@ use crate::error::{Error, Result};
 use crate::events::{EventField, EventStripe};
 use crate::field::{Field, FieldId, FieldStripe, Forward, Owner};
 use crate::files::create_dir;
-use crate::frozen::{self, Frozen, FrozenSets};
+use crate::frozen::{self, Frozen, FrozenKey, FrozenSets};
 use crate::ids::KNOWN;
 use crate::index::HashIndex;
 use crate::keys::StripeKeys;
@@ -64,7 +63,7 @@ pub(crate) struct Written {
     /// New values of properties, and how many there were.
     pub(crate) property_values: Vec<(EventId, PropertyId, u32, Values)>,
     /// Frozen audiences that lie in parts now, as they were taken and as they lie.
-    frozen: Vec<((Arc<str>, Date), Arc<Frozen>, Arc<Frozen>)>,
+    frozen: Vec<(FrozenKey, Arc<Frozen>, Arc<Frozen>)>,
     /// Parts that were copied as they are, from where to where.
     moved: Vec<(PartPlace, PartPlace)>,
 }

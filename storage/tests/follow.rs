@@ -1,8 +1,8 @@
-//! Following a space: each published view once, with whom it touches; and what is seen of a queue that was full.
+//! Following a space: each published view once, with whom it touches; and a queue that is full misses nobody.
 
 use std::time::Duration;
 
-use storage::follow::{Next, Published, Touched};
+use storage::follow::{Published, Touched, WAITING_MAX};
 use storage::{
     DataDir, IdColumn, IdTypeId, OneId, Options, Request, SchemaJson, Store, TagChanges, TagColumn, TagId, Upserts,
 };
@@ -42,9 +42,10 @@ fn each_view_comes_once_and_names_whom_it_touches() {
     let mut before = store.view().data_version();
     let mut check = |request: Request, wanted: Touched| {
         store.write_and_wait(request).unwrap();
-        let Next::Published(Published { after, view, touched }) = follower.next(Duration::from_secs(5)) else {
-            panic!("{wanted:?} was not published")
-        };
+        assert!(follower.wait(Duration::from_secs(5)), "{wanted:?} was not published");
+        let mut all = follower.take();
+        let Published { after, view, touched } = all.pop_front().unwrap();
+        assert_eq!(all.len(), 0);
         assert_eq!((after, view.data_version(), touched), (before, store.view().data_version(), wanted));
         before = view.data_version();
     };
@@ -54,32 +55,36 @@ fn each_view_comes_once_and_names_whom_it_touches() {
     check(Request::Audience { name: "vip".into(), definition: Some("{}".into()) }, some(&[]));
     let more = SchemaJson { id_types: vec!["phone".into()], ..SchemaJson::default() };
     check(Request::Schema(more), Touched::Everyone);
-    assert!(matches!(follower.next(Duration::from_millis(10)), Next::Nothing));
+    assert!(!follower.wait(Duration::from_millis(10)));
     waker.wake();
-    assert!(matches!(follower.next(Duration::from_secs(60)), Next::Nothing), "woken");
+    assert!(!follower.wait(Duration::from_secs(600)), "woken");
     // What changes nothing is not published.
     store.write_and_wait(Request::Expire).unwrap();
     store.snapshot(None).unwrap();
-    assert_eq!(follower.waiting().count(), 0);
+    assert_eq!(follower.take().len(), 0);
 }
 
 #[test]
-fn a_queue_that_was_full_leaves_a_gap_that_is_seen() {
+fn a_queue_that_is_full_takes_views_together_and_misses_nobody() {
     let home = tempfile::tempdir().unwrap();
     let (_dir, store) = open(home.path());
     let (follower, _waker) = store.follow();
-    let first = store.view().data_version();
-    for age in 0..300 {
-        store.write_and_wait(ages(&[age as u32 % 6], age)).unwrap();
+    let mut version = store.view().data_version();
+    for age in 0..WAITING_MAX as i64 + 40 {
+        store.write_and_wait(ages(&[age as u32 % 5], age)).unwrap();
     }
-    let waiting: Vec<Published> = follower.waiting().collect();
-    assert!(waiting.len() < 300, "it is bounded");
-    let mut version = first;
+    store.write_and_wait(ages(&[5], 7)).unwrap();
+    let waiting = follower.take();
+    assert_eq!(waiting.len(), WAITING_MAX, "it is bounded");
     for published in &waiting {
-        assert_eq!(published.after, version, "no gap before it was full");
+        assert_eq!(published.after, version, "none is left out");
         version = published.view.data_version();
     }
+    assert_eq!(version, store.view().data_version());
+    assert_eq!(waiting.back().unwrap().touched, some(&[0, 1, 2, 3, 4, 5]));
+    // Whoever follows anew takes the place of the one before.
+    let (second, _waker) = store.follow();
+    drop(follower);
     store.write_and_wait(ages(&[1], 77)).unwrap();
-    let Next::Published(next) = follower.next(Duration::from_secs(5)) else { panic!("it goes on") };
-    assert!(next.after > version, "{} were left out", next.after - version);
+    assert_eq!(second.take().len(), 1);
 }

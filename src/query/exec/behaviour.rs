@@ -1,20 +1,20 @@
-//! Behaviours in one stripe: whose rows come to something, and who has rows one after the other.
+//! Behaviours in one stripe: whose rows come to something.
 //! Knows rows of a chunk as they are gathered; knows no segments.
 //!
 //! Few things need the rows of a profile together. Counts take a counter for each profile of the chunk, in one byte
-//! where that is enough; sums, bounds, the first and the last an amount for each. What needs more is gathered.
+//! where that is enough; sums and bounds an amount for each, or for those few who have rows; the first and the last are
+//! found at the ends of each profile's rows. Different values are put together for those who can have enough of them.
 
 use storage::column::{Codes, NUMBER_MAX, Page};
 use storage::container::{Bits, ContainerRef};
 use storage::ids::{CHUNK_PROFILES, CHUNK_WORDS, PAGE_PROFILES, PAGE_WORDS, STRIPE_CHUNKS};
 
-use super::rows::{
-    Gathered, Order, Places, RowsRun, UNKNOWN, for_each_owner, for_each_row, for_each_row_back, owner_of,
-};
+use super::by_profile::{distinct_count, for_each_group};
+use super::rows::{End, Order, Places, RowsRun, UNKNOWN, for_each_owner, for_each_row};
 use super::sets::{ChunkSet, Scratch};
 use crate::query::kernels;
 use crate::query::number::{ExactRange, MeanBounds, Range};
-use crate::query::plan::{Amount, Behaviour, ColumnTest, InOrder, RowColumn};
+use crate::query::plan::{Amount, Behaviour, ColumnTest, RowColumn};
 
 /// Sets of at most so many are kept as ids.
 const IDS_MAX: u32 = 2048;
@@ -48,13 +48,6 @@ enum Verdict<'a> {
 pub(super) struct BehaviourLeaf<'a> {
     pub(super) rows: RowsRun<'a>,
     pub(super) behaviour: &'a Behaviour,
-    pub(super) live: [ContainerRef<'a>; STRIPE_CHUNKS],
-}
-
-/// Steps in order, resolved.
-pub(super) struct InOrderLeaf<'a> {
-    pub(super) steps: Vec<RowsRun<'a>>,
-    pub(super) in_order: &'a InOrder,
     pub(super) live: [ContainerRef<'a>; STRIPE_CHUNKS],
 }
 
@@ -94,29 +87,25 @@ impl BehaviourLeaf<'_> {
             page.push_values(column, &mut rows.columns[0]);
         });
         let mut ids = scratch.ids();
-        let mut ranks = scratch.ranks();
-        for_each_group(&candidates, &rows, &mut ranks, |low, values| {
+        let mut groups = scratch.groups();
+        for_each_group(&candidates, &rows, &mut groups, |low, values| {
             if test.passes(distinct_count(values)) {
                 ids.push(low);
             }
         });
-        scratch.recycle_ranks(ranks);
+        scratch.recycle_groups(groups);
         scratch.recycle_rows(rows);
         scratch.recycle(candidates);
         compact(ids, scratch)
     }
 
-    /// Who has at least so many known values, of equal ones that follow each other one.
+    /// Who has at least so many known values.
     fn with_values(&self, chunk: usize, column: RowColumn, least: u64, scratch: &mut Scratch) -> ChunkSet {
         let (mut counters, mut places) = (scratch.counters(), Places::default());
-        // Each different value is counted at least where it is met first.
-        let mut before = (0, UNKNOWN);
         self.rows.for_each_page_of(chunk, column, Order::Any, |owners, values, rows| {
             for_each_row(owners, values, rows, &mut places, |low, value| {
-                let is_other = (value != UNKNOWN) & ((low, value) != before);
-                before = (low, value);
                 let counter = &mut counters[usize::from(low)];
-                *counter = counter.saturating_add(u8::from(is_other));
+                *counter = counter.saturating_add(u8::from(value != UNKNOWN));
             });
         });
         let mut bits = scratch.bits();
@@ -127,7 +116,6 @@ impl BehaviourLeaf<'_> {
 
     /// An amount for each profile of the chunk; `None` where that does not do.
     fn by_amounts(&self, chunk: usize, scratch: &mut Scratch) -> Option<ChunkSet> {
-        let (rows, mut places) = (&self.rows, Places::default());
         let (test, amounts) = match &self.behaviour.amount {
             Amount::Sum(column, ranges) => {
                 let [range] = ranges[..] else { return None };
@@ -151,23 +139,8 @@ impl BehaviourLeaf<'_> {
             Amount::Most(column, test) => {
                 (Verdict::Value(test), self.folded(chunk, *column, UNKNOWN, |most, value| most.max(value), scratch)?)
             }
-            Amount::Last(column, test) => {
-                let mut amounts = scratch.amounts(UNKNOWN);
-                rows.for_each_page_of(chunk, *column, Order::ByProfile, |owners, values, of_page| {
-                    for_each_row(owners, values, of_page, &mut places, |low, value| amounts[usize::from(low)] = value);
-                });
-                self.put_in_order(chunk, *column, <[i64]>::last, &mut amounts, scratch);
-                (Verdict::Value(test), Amounts { values: amounts, of: None })
-            }
-            Amount::First(column, test) => {
-                let mut amounts = scratch.amounts(UNKNOWN);
-                rows.for_each_page_of_back(chunk, *column, |owners, values, of_page| {
-                    let put = |low, value| amounts[usize::from(low)] = value;
-                    for_each_row_back(owners, values, of_page, &mut places, put);
-                });
-                self.put_in_order(chunk, *column, <[i64]>::first, &mut amounts, scratch);
-                (Verdict::Value(test), Amounts { values: amounts, of: None })
-            }
+            Amount::First(column, test) => return Some(self.by_end(chunk, *column, test, End::First, scratch)),
+            Amount::Last(column, test) => return Some(self.by_end(chunk, *column, test, End::Last, scratch)),
             Amount::Count(_) | Amount::Distinct(..) => return None,
         };
         let set = match &amounts.of {
@@ -220,37 +193,30 @@ impl BehaviourLeaf<'_> {
         Some(amounts)
     }
 
-    /// Amounts of those who have rows in several segments, from their rows in order.
-    fn put_in_order(
-        &self,
-        chunk: usize,
-        column: RowColumn,
-        which: fn(&[i64]) -> Option<&i64>,
-        amounts: &mut [i64],
-        scratch: &mut Scratch,
-    ) {
-        if self.rows.is_in_order(chunk) {
-            return;
-        }
+    /// Whose first or last row has a value that passes.
+    fn by_end(&self, chunk: usize, column: RowColumn, test: &ColumnTest, end: End, scratch: &mut Scratch) -> ChunkSet {
+        let mut ids = scratch.ids();
+        self.rows.push_by_end(chunk, column, test, end, &mut ids);
         let mut beside = scratch.bits();
-        if self.rows.mark_beside(chunk, &mut beside).is_some() {
-            let set = match kernels::count(&beside) {
-                0 => return scratch.recycle(ChunkSet::Bits(beside)),
-                count if count <= IDS_MAX => {
-                    let mut ids = scratch.ids();
-                    kernels::push_bits(&beside, count, &mut ids);
-                    scratch.recycle(ChunkSet::Bits(beside));
-                    ChunkSet::Ids(ids)
-                }
-                _ => ChunkSet::Bits(beside),
-            };
-            let mut rows = Gathered::default();
-            self.rows.gather(chunk, Some(&set), &[column], &mut rows);
-            rows.for_each_profile(|low, of_profile| {
-                amounts[usize::from(low)] = which(&rows.columns[0][of_profile]).copied().unwrap_or(UNKNOWN);
-            });
-            scratch.recycle(set);
+        if self.rows.is_in_order(chunk) || !self.rows.mark_beside(chunk, &mut beside) {
+            scratch.recycle(ChunkSet::Bits(beside));
+            return compact(ids, scratch);
         }
+        // Of those who have rows in several segments, all are looked at.
+        let mut bits = scratch.filled(ContainerRef::Array(&ids));
+        kernels::and_not_assign(&mut bits, &beside);
+        let (beside, mut rows) = (ChunkSet::Bits(beside), scratch.rows());
+        self.rows.gather(chunk, Some(&beside), &[column], &mut rows);
+        rows.for_each_profile(|low, of_profile| {
+            let values = &rows.columns[0][of_profile];
+            let value = if end == End::First { values.first() } else { values.last() };
+            let passes = value.is_some_and(|value| *value != UNKNOWN && test.passes(*value));
+            bits[usize::from(low) / 64] |= u64::from(passes) << (low % 64);
+        });
+        scratch.recycle_rows(rows);
+        scratch.recycle(beside);
+        scratch.recycle(ChunkSet::Ids(ids));
+        ChunkSet::Bits(bits)
     }
 
     /// A sum and a count for each profile of the chunk.
@@ -461,83 +427,6 @@ impl BehaviourLeaf<'_> {
     }
 }
 
-impl InOrderLeaf<'_> {
-    pub(super) fn upper(&self, chunk: usize) -> u32 {
-        self.steps.iter().map(|step| step.row_count(chunk)).min().unwrap_or(0)
-    }
-
-    pub(super) fn bits_ns(&self, chunk: usize) -> u64 {
-        self.steps.iter().map(|step| 3000 + u64::from(step.row_count(chunk))).sum()
-    }
-
-    pub(super) fn eval(&self, chunk: usize, scratch: &mut Scratch) -> ChunkSet {
-        let mut ids = scratch.ids();
-        self.push(chunk, None, &mut ids);
-        let set = compact(ids, scratch);
-        among_live(set, self.live[chunk], scratch)
-    }
-
-    pub(super) fn filter(&self, chunk: usize, keep: bool, ids: &mut Vec<u16>, scratch: &mut Scratch) {
-        let candidates = ChunkSet::Ids(std::mem::take(ids));
-        let mut passing = scratch.ids();
-        self.push(chunk, Some(&candidates), &mut passing);
-        let ChunkSet::Ids(mut left) = candidates else { return };
-        scratch.retain(ContainerRef::Array(&passing), keep, &mut left);
-        scratch.recycle(ChunkSet::Ids(passing));
-        *ids = left;
-    }
-
-    fn push(&self, chunk: usize, among: Option<&ChunkSet>, ids: &mut Vec<u16>) {
-        let mut chains = Vec::new();
-        for (step, at) in self.steps.iter().zip(0..) {
-            let mut moments = Vec::new();
-            step.gather_moments(chunk, among, &mut moments);
-            chains = match at {
-                0 => moments.into_iter().map(|moment| Chain { start: moment, end: moment }).collect(),
-                _ => followed(&chains, &moments),
-            };
-            if chains.is_empty() {
-                return;
-            }
-        }
-        let within = self.in_order.within_s.map_or(WITHIN_MAX, |within| within.clamp(0, WITHIN_MAX as i64) as u64);
-        for chain in chains.iter().filter(|chain| chain.end - chain.start <= within) {
-            let low = owner_of(chain.end);
-            if ids.last() != Some(&low) {
-                ids.push(low);
-            }
-        }
-    }
-}
-
-/// Longer than any time between two moments, shorter than that between those of two profiles.
-const WITHIN_MAX: u64 = 1 << 40;
-
-/// Steps of one profile in order, so far: its first and its last moment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Chain {
-    start: u64,
-    end: u64,
-}
-
-/// Chains that go on to some later moment; both ascend, by profile and time. The chain that ends last before a moment is
-/// the one that began last, since whatever went before the others went before it, too: so one a moment is enough.
-fn followed(chains: &[Chain], moments: &[u64]) -> Vec<Chain> {
-    let mut longer = Vec::with_capacity(moments.len());
-    let mut next = 0;
-    for moment in moments {
-        while chains.get(next).is_some_and(|chain| chain.end < *moment) {
-            next += 1;
-        }
-        if let Some(before) = next.checked_sub(1).map(|last| chains[last])
-            && owner_of(before.end) == owner_of(*moment)
-        {
-            longer.push(Chain { start: before.start, end: *moment });
-        }
-    }
-    longer
-}
-
 /// Marks whoever has a row that passes: a byte each, which is written without being read.
 fn mark_owners(rows: &RowsRun<'_>, chunk: usize, bits: &mut Bits, scratch: &mut Scratch) {
     let (mut counters, mut places) = (scratch.counters(), Places::default());
@@ -570,46 +459,6 @@ fn is_first(of: &mut Bits, low: u16) -> bool {
     is_first
 }
 
-/// Calls `each` with every candidate that has rows, ascending, and the values of its rows, in no order.
-fn for_each_group(candidates: &ChunkSet, rows: &Gathered, ranks: &mut [u16], mut each: impl FnMut(u16, &mut [i64])) {
-    let mut ids = Vec::new();
-    candidates.for_each(|low| {
-        ranks[usize::from(low)] = ids.len() as u16;
-        ids.push(low);
-    });
-    let rank_of = |low: &u16| usize::from(ranks[usize::from(*low)]);
-    // Where the values of each begin; while they are put there, where the next one goes.
-    let mut next = vec![0u32; ids.len() + 1];
-    rows.lows.iter().for_each(|low| next[rank_of(low) + 1] += 1);
-    for rank in 0..ids.len() {
-        next[rank + 1] += next[rank];
-    }
-    let mut grouped = vec![0i64; rows.lows.len()];
-    for (low, value) in rows.lows.iter().zip(&rows.columns[0]) {
-        let place = &mut next[rank_of(low)];
-        grouped[*place as usize] = *value;
-        *place += 1;
-    }
-    let mut start = 0;
-    for (low, end) in ids.into_iter().zip(next) {
-        if end > start {
-            each(low, &mut grouped[start as usize..end as usize]);
-        }
-        start = end;
-    }
-}
-
-/// How many different known values there are; puts them in any order.
-fn distinct_count(values: &mut [i64]) -> i64 {
-    // Few are compared faster than sorted.
-    if values.len() <= 8 {
-        let is_new = |at: usize| values[at] != UNKNOWN && !values[..at].contains(&values[at]);
-        return (0..values.len()).filter(|at| is_new(*at)).count() as i64;
-    }
-    values.sort_unstable();
-    values.chunk_by(|a, b| a == b).filter(|equal| equal[0] != UNKNOWN).count() as i64
-}
-
 /// Whether the sum of any of the values seen so far stays within 64 bits.
 #[derive(Default)]
 struct Sums {
@@ -628,7 +477,7 @@ impl Sums {
 }
 
 /// Sorted ids as ids or bits.
-fn compact(ids: Vec<u16>, scratch: &mut Scratch) -> ChunkSet {
+pub(super) fn compact(ids: Vec<u16>, scratch: &mut Scratch) -> ChunkSet {
     if ids.len() as u32 <= IDS_MAX {
         return ChunkSet::Ids(ids);
     }
@@ -638,7 +487,7 @@ fn compact(ids: Vec<u16>, scratch: &mut Scratch) -> ChunkSet {
 }
 
 /// Rows of the erased stay until the next store snapshot.
-fn among_live(set: ChunkSet, live: ContainerRef<'_>, scratch: &mut Scratch) -> ChunkSet {
+pub(super) fn among_live(set: ChunkSet, live: ContainerRef<'_>, scratch: &mut Scratch) -> ChunkSet {
     if live.cardinality() == CHUNK_PROFILES {
         return set;
     }
@@ -659,58 +508,5 @@ fn among_live(set: ChunkSet, live: ContainerRef<'_>, scratch: &mut Scratch) -> C
             }
             ChunkSet::Bits(bits)
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::super::rows::moment_of;
-    use super::*;
-
-    /// Tries every combination.
-    fn naive(steps: &[&[i64]], within_s: Option<i64>) -> bool {
-        fn follow(steps: &[&[i64]], first: i64, before: i64, within_s: Option<i64>) -> bool {
-            let Some((times, rest)) = steps.split_first() else { return true };
-            let fits = |time: i64| time > before && within_s.is_none_or(|within_s| time - first <= within_s);
-            times.iter().any(|time| fits(*time) && follow(rest, first, *time, within_s))
-        }
-        steps[0].iter().any(|first| follow(&steps[1..], *first, *first, within_s))
-    }
-
-    #[test]
-    fn steps_in_order_are_found_as_by_trying_everything() {
-        let mut state = 7u64;
-        let mut below = |n: u64| {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            (state >> 33) % n
-        };
-        let mut found = 0;
-        for _ in 0..20_000 {
-            let lists: Vec<Vec<i64>> = (0..2 + below(3))
-                .map(|_| {
-                    let mut times: Vec<i64> = (0..below(6)).map(|_| below(12) as i64).collect();
-                    times.sort_unstable();
-                    times
-                })
-                .collect();
-            let steps: Vec<&[i64]> = lists.iter().map(|list| &list[..]).collect();
-            let within_s = (below(3) > 0).then(|| below(9) as i64);
-            let wanted = naive(&steps, within_s);
-            // Of two people who did the same, each is found alone.
-            let moments = |times: &[i64]| -> Vec<u64> {
-                let of = |low: u16| times.iter().map(move |time| moment_of(low, *time));
-                of(6).chain(of(7)).collect()
-            };
-            let first = moments(steps[0]).into_iter().map(|moment| Chain { start: moment, end: moment }).collect();
-            let chains = steps[1..].iter().fold(first, |chains: Vec<Chain>, times| followed(&chains, &moments(times)));
-            let within = within_s.map_or(WITHIN_MAX, |within_s| within_s as u64);
-            let is_in_order =
-                |low: u16| chains.iter().any(|chain| owner_of(chain.end) == low && chain.end - chain.start <= within);
-            let found_now = is_in_order(7);
-            assert_eq!(is_in_order(6), found_now);
-            assert_eq!(found_now, wanted, "{steps:?} {within_s:?}");
-            found += u32::from(wanted);
-        }
-        assert!(found > 2_000, "{found}");
     }
 }

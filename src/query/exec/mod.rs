@@ -9,7 +9,9 @@
 //! Invariant: every node is a subset of the live profiles.
 
 mod behaviour;
+mod by_profile;
 mod cost;
+mod in_order;
 mod leaves;
 mod resolve;
 mod row_test;
@@ -23,7 +25,8 @@ use storage::ids::{CHUNK_PROFILES, KNOWN, STRIPE_CHUNKS, STRIPE_PROFILES};
 use super::error::Result;
 use super::kernels;
 use super::plan::Node;
-use behaviour::{BehaviourLeaf, InOrderLeaf};
+use behaviour::BehaviourLeaf;
+use in_order::InOrderLeaf;
 use leaves::{BucketLeaf, ColumnLeaf, ListsLeaf, ValuesLeaf};
 pub(crate) use row_test::window_of;
 pub(crate) use rows::{Gathered, Order, RowPage, RowsRun, UNKNOWN};

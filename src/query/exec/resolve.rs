@@ -8,7 +8,8 @@ use storage::container::ContainerRef;
 use storage::ids::{KNOWN, STRIPE_CHUNKS};
 
 use super::StripeNode;
-use super::behaviour::{BehaviourLeaf, InOrderLeaf};
+use super::behaviour::BehaviourLeaf;
+use super::in_order::InOrderLeaf;
 use super::leaves::{self, BucketLeaf, ColumnLeaf, Fit, ListsLeaf, ValuesLeaf};
 use super::rows::RowsRun;
 use crate::query::error::Result;

@@ -16,7 +16,7 @@ use super::sets::ChunkSet;
 use crate::query::error::Result;
 use crate::query::kernels::{self, PageBits};
 use crate::query::number::Range;
-use crate::query::plan::{EventRows, RowColumn};
+use crate::query::plan::{ColumnTest, EventRows, RowColumn};
 
 /// Stands for an unknown value of a gathered row.
 pub(crate) const UNKNOWN: i64 = i64::MIN;
@@ -50,6 +50,13 @@ pub(crate) enum Order {
     Any,
     /// By profile and time.
     ByProfile,
+}
+
+/// Which of a profile's rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum End {
+    First,
+    Last,
 }
 
 /// Rows of a page that pass.
@@ -127,20 +134,6 @@ impl<'a> RowsRun<'a> {
         }
     }
 
-    /// As [`RowsRun::for_each_page_of`] by profile, the last page of each segment first.
-    pub(super) fn for_each_page_of_back(
-        &self,
-        chunk: usize,
-        column: RowColumn,
-        mut each: impl FnMut(&Page<'a>, &Page<'a>, &PageBits),
-    ) {
-        for SegmentRun { by_profile: rows, .. } in &self.segments {
-            let (owners, values) = (rows.view.owners(), column_of(&rows.view, column));
-            let pages = rows.pages(chunk).rev();
-            rows.for_each_of(pages, chunk, |page, bits| each(&owners.page(page), &values.page(page), bits));
-        }
-    }
-
     /// Marks whoever has rows at all, where it is kept and all rows pass.
     pub(super) fn mark_kept_owners(&self, chunk: usize, out: &mut Bits) -> bool {
         let kept = |SegmentRun { by_profile: rows, .. }: &SegmentRun<'a>| match rows.test {
@@ -156,10 +149,9 @@ impl<'a> RowsRun<'a> {
         true
     }
 
-    /// Marks whoever has rows that pass in a segment other than the one with the most rows; `None` where nobody can.
-    pub(super) fn mark_beside(&self, chunk: usize, out: &mut Bits) -> Option<()> {
-        let of_chunk = |segment: &SegmentRun<'_>| segment.by_profile.rows[chunk].len();
-        let most = (0..self.segments.len()).max_by_key(|at| of_chunk(&self.segments[*at]))?;
+    /// Marks whoever has rows that pass in a segment other than the one with the most rows; says whether there can be any.
+    pub(super) fn mark_beside(&self, chunk: usize, out: &mut Bits) -> bool {
+        let Some(most) = self.most_rows(chunk) else { return false };
         out.fill(0);
         let mut places = Places::default();
         for (segment, _) in self.segments.iter().zip(0..).filter(|(_, at)| *at != most) {
@@ -170,7 +162,61 @@ impl<'a> RowsRun<'a> {
                 for_each_owner(&owners.page(page), bits, &mut places, mark);
             });
         }
-        Some(())
+        true
+    }
+
+    /// The segment with the most rows of a chunk.
+    fn most_rows(&self, chunk: usize) -> Option<usize> {
+        (0..self.segments.len()).max_by_key(|at| self.segments[*at].by_profile.rows[chunk].len())
+    }
+
+    /// Appends whose first or last row that passes, of the segment with the most rows, has a value that passes, too;
+    /// ascending. Only rows with such a value are looked at, and what stands next to them.
+    pub(super) fn push_by_end(&self, chunk: usize, column: RowColumn, test: &ColumnTest, end: End, ids: &mut Vec<u16>) {
+        let Some(rows) = self.most_rows(chunk).map(|at| &self.segments[at].by_profile) else { return };
+        let (owners, values) = (rows.view.owners(), column_of(&rows.view, column));
+        let (mut passing, mut places) = (ALL, Places::default());
+        // Whose row, on a page that was looked at before, stands next to the page's own.
+        let mut beyond = None;
+        let each = |page: usize, bits: &PageBits| {
+            test.mark(&values.page(page), &mut passing);
+            passing.iter_mut().zip(bits).for_each(|(word, bits)| *word &= bits);
+            let owners = owners.page(page);
+            let base = (owners.base as u64).wrapping_sub(1) as u16;
+            let low = |slot: usize| base.wrapping_add(owners.code(slot) as u16);
+            let is_full = bits.iter().all(|word| *word == u64::MAX);
+            // The place of the row that stands next to one, and (on the page's edge) none.
+            let neighbour = |slot: usize| match (end, is_full) {
+                (End::First, true) => slot.checked_sub(1),
+                (End::First, false) => last_before(bits, slot),
+                (End::Last, true) => Some(slot + 1).filter(|next| *next < PAGE_PROFILES as usize),
+                (End::Last, false) => first_after(bits, slot),
+            };
+            let count = kernels::write_places(&passing, &mut places.0);
+            // Whether one passes is as good as random, so nothing hangs on a branch: whoever does not is overwritten.
+            let mut kept = ids.len();
+            ids.resize(kept + count, 0);
+            for at in 0..count {
+                let slot = usize::from(places.0[if end == End::First { at } else { count - 1 - at }]);
+                let own = low(slot);
+                ids[kept] = own;
+                let is_end = neighbour(slot).map(low).or(beyond) != Some(own);
+                kept = kept.wrapping_add(is_end.into());
+            }
+            ids.truncate(kept);
+            let outermost = match end {
+                End::First => last_before(bits, PAGE_PROFILES as usize),
+                End::Last => first_after(bits, usize::MAX),
+            };
+            beyond = outermost.map(low);
+        };
+        match end {
+            End::First => rows.for_each_page(chunk, each),
+            End::Last => {
+                rows.for_each_of(rows.pages(chunk).rev(), chunk, each);
+                ids.reverse();
+            }
+        }
     }
 
     /// Whether the rows of a chunk, in order of their profiles and times, lie in one segment.
@@ -247,7 +293,7 @@ impl<'a> RowsRun<'a> {
 }
 
 /// Bits of a moment: seconds within ±2^38, and one more that keeps profiles apart.
-const MOMENT_BITS: u32 = 41;
+pub(super) const MOMENT_BITS: u32 = 41;
 const MOMENT_BIAS: i64 = 1 << 38;
 
 /// Who and when in one number, which ascends by profile and time; between moments of two profiles lie more than 2^40.
@@ -395,6 +441,12 @@ impl<'a> Members<'a> {
 }
 
 impl Gathered {
+    /// Rows of a test.
+    #[cfg(test)]
+    pub(super) fn of(lows: Vec<u16>, columns: Vec<Vec<i64>>) -> Gathered {
+        Gathered { lows, columns, at: Vec::new() }
+    }
+
     pub(crate) fn clear(&mut self, columns: usize) {
         self.lows.clear();
         self.at.clear();
@@ -445,40 +497,15 @@ pub(super) fn for_each_row(
     places: &mut Places,
     each: impl FnMut(u16, i64),
 ) {
-    by_widths::<false>(owners, values, rows, places, each);
-}
-
-/// As [`for_each_row`], the last row first.
-#[inline(always)]
-pub(super) fn for_each_row_back(
-    owners: &Page<'_>,
-    values: &Page<'_>,
-    rows: &PageBits,
-    places: &mut Places,
-    each: impl FnMut(u16, i64),
-) {
-    by_widths::<true>(owners, values, rows, places, each);
-}
-
-#[inline(always)]
-fn by_widths<const BACK: bool>(
-    owners: &Page<'_>,
-    values: &Page<'_>,
-    rows: &PageBits,
-    places: &mut Places,
-    each: impl FnMut(u16, i64),
-) {
     let base = (owners.base as u64).wrapping_sub(1) as u16;
     match owners.codes {
-        Codes::U16(codes) => {
-            by_width::<BACK>(values, rows, places, |slot| base.wrapping_add(codes[slot]), each);
-        }
-        _ => by_width::<BACK>(values, rows, places, |slot| base.wrapping_add(owners.code(slot) as u16), each),
+        Codes::U16(codes) => by_width(values, rows, places, |slot| base.wrapping_add(codes[slot]), each),
+        _ => by_width(values, rows, places, |slot| base.wrapping_add(owners.code(slot) as u16), each),
     }
 }
 
 #[inline(always)]
-fn by_width<const BACK: bool>(
+fn by_width(
     values: &Page<'_>,
     rows: &PageBits,
     places: &mut Places,
@@ -488,11 +515,11 @@ fn by_width<const BACK: bool>(
     let base = values.base.wrapping_sub(1);
     let value = |code: u64| if code == 0 { UNKNOWN } else { base.wrapping_add(code as i64) };
     match values.codes {
-        Codes::Constant(code) => for_each_slot::<BACK>(rows, places, |slot| each(low(slot), value(code))),
-        Codes::U8(codes) => for_each_slot::<BACK>(rows, places, |slot| each(low(slot), value(codes[slot].into()))),
-        Codes::U16(codes) => for_each_slot::<BACK>(rows, places, |slot| each(low(slot), value(codes[slot].into()))),
-        Codes::U32(codes) => for_each_slot::<BACK>(rows, places, |slot| each(low(slot), value(codes[slot].into()))),
-        Codes::U64(codes) => for_each_slot::<BACK>(rows, places, |slot| each(low(slot), value(codes[slot]))),
+        Codes::Constant(code) => for_each_slot(rows, places, |slot| each(low(slot), value(code))),
+        Codes::U8(codes) => for_each_slot(rows, places, |slot| each(low(slot), value(codes[slot].into()))),
+        Codes::U16(codes) => for_each_slot(rows, places, |slot| each(low(slot), value(codes[slot].into()))),
+        Codes::U32(codes) => for_each_slot(rows, places, |slot| each(low(slot), value(codes[slot].into()))),
+        Codes::U64(codes) => for_each_slot(rows, places, |slot| each(low(slot), value(codes[slot]))),
     }
 }
 
@@ -501,28 +528,39 @@ fn by_width<const BACK: bool>(
 pub(super) fn for_each_owner(owners: &Page<'_>, rows: &PageBits, places: &mut Places, mut each: impl FnMut(u16)) {
     let base = (owners.base as u64).wrapping_sub(1) as u16;
     match owners.codes {
-        Codes::U16(codes) => for_each_slot::<false>(rows, places, |slot| each(base.wrapping_add(codes[slot]))),
-        _ => for_each_slot::<false>(rows, places, |slot| each(base.wrapping_add(owners.code(slot) as u16))),
+        Codes::U16(codes) => for_each_slot(rows, places, |slot| each(base.wrapping_add(codes[slot]))),
+        _ => for_each_slot(rows, places, |slot| each(base.wrapping_add(owners.code(slot) as u16))),
     }
 }
 
 /// Places set in the bits of a page. They are written down first: a loop over a list of them is not mispredicted.
 #[inline(always)]
-fn for_each_slot<const BACK: bool>(rows: &PageBits, places: &mut Places, mut each: impl FnMut(usize)) {
+fn for_each_slot(rows: &PageBits, places: &mut Places, mut each: impl FnMut(usize)) {
     const LAST: usize = PAGE_PROFILES as usize - 1;
     if rows.iter().all(|word| *word == u64::MAX) {
-        match BACK {
-            true => (0..=LAST).rev().for_each(each),
-            false => (0..=LAST).for_each(each),
-        }
+        (0..=LAST).for_each(each);
         return;
     }
     let count = kernels::write_places(rows, &mut places.0);
     // The mask tells the compiler what the page promises.
-    match BACK {
-        true => places.0[..count].iter().rev().for_each(|slot| each(usize::from(*slot) & LAST)),
-        false => places.0[..count].iter().for_each(|slot| each(usize::from(*slot) & LAST)),
-    }
+    places.0[..count].iter().for_each(|slot| each(usize::from(*slot) & LAST));
+}
+
+/// The last row before a place.
+fn last_before(rows: &PageBits, slot: usize) -> Option<usize> {
+    let of_word = |at: usize, word: u64| (word != 0).then(|| at * 64 + 63 - word.leading_zeros() as usize);
+    let (at, bit) = (slot / 64, slot % 64);
+    let same_word = rows.get(at).and_then(|word| of_word(at, word & ((1 << bit) - 1)));
+    same_word.or_else(|| (0..at.min(PAGE_WORDS)).rev().find_map(|at| of_word(at, rows[at])))
+}
+
+/// The first row after a place; of `usize::MAX`, the first of all.
+fn first_after(rows: &PageBits, slot: usize) -> Option<usize> {
+    let of_word = |at: usize, word: u64| (word != 0).then(|| at * 64 + word.trailing_zeros() as usize);
+    let from = slot.wrapping_add(1);
+    let (at, bit) = (from / 64, from % 64);
+    let same_word = rows.get(at).and_then(|word| of_word(at, word & (u64::MAX << bit)));
+    same_word.or_else(|| (at + 1..PAGE_WORDS).find_map(|at| of_word(at, rows[at])))
 }
 
 /// Keeps the places of members' rows, and gives their number.
@@ -582,6 +620,19 @@ fn keep_between(bits: &mut PageBits, from: u32, to: u32) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn rows_next_to_a_place_are_found() {
+        let mut bits: PageBits = [0; PAGE_WORDS];
+        let set = [0usize, 5, 63, 64, 700, 701, 4095];
+        set.iter().for_each(|slot| bits[slot / 64] |= 1 << (slot % 64));
+        for slot in 0..4096 {
+            assert_eq!(last_before(&bits, slot), set.iter().copied().rfind(|row| *row < slot), "{slot}");
+            assert_eq!(first_after(&bits, slot), set.iter().copied().find(|row| *row > slot), "{slot}");
+        }
+        assert_eq!((last_before(&bits, 4096), first_after(&bits, usize::MAX)), (Some(4095), Some(0)));
+        assert_eq!((last_before(&[0; PAGE_WORDS], 4096), first_after(&[0; PAGE_WORDS], usize::MAX)), (None, None));
+    }
 
     #[test]
     fn bits_between_are_kept() {

@@ -4,6 +4,8 @@
 use storage::container::{ARRAY_MAX, Bits, Container, ContainerRef};
 use storage::ids::{CHUNK_PROFILES, CHUNK_WORDS};
 
+use super::by_profile::Groups;
+use super::in_order::Chain;
 use super::rows::Gathered;
 use crate::query::kernels;
 
@@ -88,8 +90,10 @@ pub(crate) struct Scratch {
     shared: Vec<(usize, usize, ChunkSet)>,
     counters: Vec<Vec<u8>>,
     amounts: Vec<Vec<i64>>,
-    ranks: Vec<Vec<u16>>,
+    groups: Vec<Groups>,
     rows: Vec<Gathered>,
+    moments: Vec<Vec<u64>>,
+    chains: Vec<Vec<Chain>>,
 }
 
 impl Scratch {
@@ -119,14 +123,14 @@ impl Scratch {
         self.amounts.pop().unwrap_or_else(|| vec![0; CHUNK_PROFILES as usize])
     }
 
-    /// A rank for each profile of a chunk, whatever it is.
-    pub(super) fn ranks(&mut self) -> Vec<u16> {
-        self.ranks.pop().unwrap_or_else(|| vec![0; CHUNK_PROFILES as usize])
+    /// Groups of any content.
+    pub(super) fn groups(&mut self) -> Groups {
+        self.groups.pop().unwrap_or_default()
     }
 
-    /// Takes ranks back.
-    pub(super) fn recycle_ranks(&mut self, ranks: Vec<u16>) {
-        self.ranks.push(ranks);
+    /// Takes groups back.
+    pub(super) fn recycle_groups(&mut self, groups: Groups) {
+        self.groups.push(groups);
     }
 
     /// Rows of any content.
@@ -137,6 +141,30 @@ impl Scratch {
     /// Takes rows back.
     pub(super) fn recycle_rows(&mut self, rows: Gathered) {
         self.rows.push(rows);
+    }
+
+    /// No moments yet.
+    pub(super) fn moments(&mut self) -> Vec<u64> {
+        let mut moments = self.moments.pop().unwrap_or_default();
+        moments.clear();
+        moments
+    }
+
+    /// Takes moments back.
+    pub(super) fn recycle_moments(&mut self, moments: Vec<u64>) {
+        self.moments.push(moments);
+    }
+
+    /// No chains yet.
+    pub(super) fn chains(&mut self) -> Vec<Chain> {
+        let mut chains = self.chains.pop().unwrap_or_default();
+        chains.clear();
+        chains
+    }
+
+    /// Takes chains back.
+    pub(super) fn recycle_chains(&mut self, chains: [Vec<Chain>; 2]) {
+        self.chains.extend(chains);
     }
 
     /// Takes amounts back.

@@ -282,11 +282,23 @@ fn in_set(page: &Page<'_>, set: &CodeSet, code: u64) -> bool {
     page.value_of(code).is_some_and(|value| set.contains(value))
 }
 
+/// So many codes are found faster one after the other, in vectors, than each code of the page in a table.
+const FEW_CODES_MAX: u32 = 12;
+
 fn lookup_u8(codes: &[u8], set: &[u64; 4], out: &mut PageBits) {
     #[cfg(target_arch = "x86_64")]
     if level() == Level::Avx512 {
         // SAFETY: the level is never above what the processor reports to have.
         return unsafe { x86::lookup_u8(codes, set, out) };
+    }
+    if level() == Level::Avx2 && set.iter().map(|word| word.count_ones()).sum::<u32>() <= FEW_CODES_MAX {
+        out.fill(0);
+        let mut one = [0; PAGE_WORDS];
+        for code in (0..=255u8).filter(|code| set[usize::from(code / 64)] >> (code % 64) & 1 == 1) {
+            mark_range_u8(codes, code, 0, &mut one);
+            out.iter_mut().zip(&one).for_each(|(word, one)| *word |= one);
+        }
+        return;
     }
     let mut table = [0u8; 256];
     table.iter_mut().enumerate().for_each(|(code, flag)| *flag = (set[code / 64] >> (code % 64) & 1) as u8);

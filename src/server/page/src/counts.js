@@ -17,11 +17,12 @@ export function useCounts({ api, tree, sent, asked, version }) {
   const parts = useAnswer(groupKey, (signal) => inTurn(groups, AT_ONCE, (group) => countGroup(api, tree, group, asked, signal)), 250);
   const { data } = whole;
   // The answer may still be that of the question before: then its clauses are not these, and what was known stays.
-  const leaves = useRef(new Map());
-  if (whole.key === key && data?.clauses?.length === sent.leaves.length) {
-    leaves.current = new Map(sent.leaves.map((id, at) => [id, data.clauses[at]]));
+  const known = useRef({ leaves: [], groups: [] });
+  if (whole.key === key) {
+    if (data?.clauses?.length === sent.leaves.length) known.current.leaves = sent.leaves.map((id, at) => [id, data.clauses[at]]);
+    if (parts.key === groupKey) known.current.groups = (parts.data ?? []).map((part) => [part.id, part]);
   }
-  const own = new Map([...leaves.current, ...(parts.data ?? []).map((part) => [part.id, part])]);
+  const own = new Map([...known.current.leaves, ...known.current.groups]);
   const shown = new Set([...sent.leaves, ...groups.map(({ id }) => id)]);
   return {
     total: data ? data.count : null,

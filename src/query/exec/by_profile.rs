@@ -1,0 +1,96 @@
+//! Values by profile: rows of a chunk in any order, put together for those of whom it matters.
+//! Knows places of a chunk and numbers; what they come to is the caller's.
+
+use storage::ids::CHUNK_PROFILES;
+
+use super::rows::{Gathered, UNKNOWN};
+use super::sets::ChunkSet;
+
+/// Calls `each` with every candidate that has rows, ascending, and the values of its rows, in no order.
+pub(super) fn for_each_group(
+    candidates: &ChunkSet,
+    rows: &Gathered,
+    groups: &mut Groups,
+    mut each: impl FnMut(u16, &mut [i64]),
+) {
+    let Groups { ids, ranks, next, grouped } = groups;
+    ids.clear();
+    candidates.for_each(|low| {
+        ranks[usize::from(low)] = ids.len() as u16;
+        ids.push(low);
+    });
+    let rank_of = |low: &u16| usize::from(ranks[usize::from(*low)]);
+    // Where the values of each begin; while they are put there, where the next one goes.
+    next.clear();
+    next.resize(ids.len() + 1, 0);
+    rows.lows.iter().for_each(|low| next[rank_of(low) + 1] += 1);
+    for rank in 0..ids.len() {
+        next[rank + 1] += next[rank];
+    }
+    grouped.resize(rows.lows.len(), 0);
+    for (low, value) in rows.lows.iter().zip(&rows.columns[0]) {
+        let place = &mut next[rank_of(low)];
+        grouped[*place as usize] = *value;
+        *place += 1;
+    }
+    let mut start = 0;
+    for (low, end) in ids.iter().zip(next) {
+        if *end > start {
+            each(*low, &mut grouped[start as usize..*end as usize]);
+        }
+        start = *end;
+    }
+}
+
+/// Buffers of [`for_each_group`].
+pub(super) struct Groups {
+    ids: Vec<u16>,
+    /// By place in the chunk: the rank among the candidates.
+    ranks: Vec<u16>,
+    next: Vec<u32>,
+    grouped: Vec<i64>,
+}
+
+impl Default for Groups {
+    fn default() -> Groups {
+        Groups { ids: Vec::new(), ranks: vec![0; CHUNK_PROFILES as usize], next: Vec::new(), grouped: Vec::new() }
+    }
+}
+
+/// How many different known values there are; puts them in any order.
+pub(super) fn distinct_count(values: &mut [i64]) -> i64 {
+    // Few are compared faster than sorted.
+    if values.len() <= 8 {
+        let is_new = |at: usize| values[at] != UNKNOWN && !values[..at].contains(&values[at]);
+        return (0..values.len()).filter(|at| is_new(*at)).count() as i64;
+    }
+    values.sort_unstable();
+    values.chunk_by(|a, b| a == b).filter(|equal| equal[0] != UNKNOWN).count() as i64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_put_together_whatever_their_order() {
+        let rows = Gathered::of(vec![9, 4, 9, 4, 60_000, 9], vec![vec![1, 2, 3, 2, UNKNOWN, 1]]);
+        let mut found = Vec::new();
+        // Nobody has rows of 5.
+        let candidates = ChunkSet::Ids(vec![4, 5, 9, 60_000]);
+        for_each_group(&candidates, &rows, &mut Groups::default(), |low, values| {
+            values.sort_unstable();
+            found.push((low, values.to_vec(), distinct_count(values)));
+        });
+        assert_eq!(found, [(4, vec![2, 2], 1), (9, vec![1, 1, 3], 2), (60_000, vec![UNKNOWN], 0)]);
+    }
+
+    #[test]
+    fn different_values_are_counted_as_by_a_set() {
+        for count in 0..40i64 {
+            let mut values: Vec<i64> = (0..count).map(|n| if n % 5 == 0 { UNKNOWN } else { n * n % 7 }).collect();
+            let wanted: std::collections::HashSet<i64> = values.iter().copied().filter(|v| *v != UNKNOWN).collect();
+            assert_eq!(distinct_count(&mut values), wanted.len() as i64, "{count}");
+        }
+    }
+}
