@@ -207,7 +207,8 @@ test('an audience is saved, opened, used, kept in versions, and not deleted whil
   await ask(page, "city = 'Bern'");
   await total(page, 10);
   await save('bern_vip', 'all of Bern');
-  assert.equal((await server.ask('audiences/bern_vip')).version, 2);
+  const saved = await server.ask('audiences/bern_vip');
+  assert.deepEqual([saved.version, saved.text, saved.count], [2, "city = 'Bern'", 10]);
   await line.getByRole('button', { name: 'about bern_vip' }).click();
   await page.getByRole('dialog').getByText("city = 'Bern' AND vip").waitFor();
   assert.deepEqual(page.problems, []);

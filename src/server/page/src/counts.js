@@ -1,5 +1,6 @@
 // Live counts: of the whole question, of every rule, of every group; each alone, and the whole without it.
 
+import { useRef } from 'preact/hooks';
 import { inTurn, useAnswer } from './hooks.js';
 import { changed, groupsOf, pruned } from './tree.js';
 
@@ -14,13 +15,14 @@ export function useCounts({ api, tree, sent, asked, version }) {
   const groups = groupsOf(tree).slice(0, GROUPS_MAX).filter((group) => pruned(group).where.rules.length > 0);
   const groupKey = key && groups.length && !whole.error ? key + groups.map(({ id }) => id).join() : null;
   const parts = useAnswer(groupKey, (signal) => inTurn(groups, AT_ONCE, (group) => countGroup(api, tree, group, asked, signal)), 250);
-  const own = new Map();
   const { data } = whole;
-  // The answer may still be that of the question before: then its clauses are not these.
-  if (data?.clauses?.length === sent.leaves.length) {
-    sent.leaves.forEach((id, at) => own.set(id, data.clauses[at]));
+  // The answer may still be that of the question before: then its clauses are not these, and what was known stays.
+  const known = useRef({ leaves: [], groups: [] });
+  if (whole.key === key) {
+    if (data?.clauses?.length === sent.leaves.length) known.current.leaves = sent.leaves.map((id, at) => [id, data.clauses[at]]);
+    if (parts.key === groupKey) known.current.groups = (parts.data ?? []).map((part) => [part.id, part]);
   }
-  for (const part of parts.data ?? []) own.set(part.id, part);
+  const own = new Map([...known.current.leaves, ...known.current.groups]);
   const shown = new Set([...sent.leaves, ...groups.map(({ id }) => id)]);
   return {
     total: data ? data.count : null,

@@ -6,6 +6,11 @@ const KEPT = 200;
 /** Changes that follow each other this fast (typing) are one step. */
 const ONE_STEP_MS = 700;
 
+const NAMES = ['id', 'field', 'operator', 'combinator', 'mode', 'fn', 'of', 'by', 'order', 'event'];
+
+/** The tree without what people type: texts and numbers that are no names. */
+const shape = (tree) => JSON.stringify(tree, (key, value) => (NAMES.includes(key) || !['string', 'number'].includes(typeof value) ? value : ''));
+
 export function useTree(first) {
   const [tree, set] = useState(first);
   const past = useRef([]);
@@ -16,7 +21,7 @@ export function useTree(first) {
       const made = typeof next === 'function' ? next(old) : next;
       if (made === old) return old;
       const now = Date.now();
-      if (now - changedAt.current > ONE_STEP_MS) past.current = [...past.current.slice(-KEPT), old];
+      if (now - changedAt.current > ONE_STEP_MS || shape(made) !== shape(old)) past.current = [...past.current.slice(-KEPT), old];
       changedAt.current = now;
       future.current = [];
       return made;

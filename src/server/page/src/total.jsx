@@ -45,11 +45,11 @@ function Buttons({ canonical, onSave }) {
     clearTimeout(timer.current);
     timer.current = setTimeout(() => say(''), 2000);
   };
-  const text = canonical.data?.text ?? '';
+  const text = async () => (canonical.isFresh && canonical.data ? canonical.data.text : (await api.question('plan', { where: sent.where })).text);
   const body = () => JSON.stringify({ where: sent.where, ...asked });
   const curl = () => `curl -s ${location.origin}${api.root}/count -H 'content-type: application/json' -d '${body().replaceAll("'", `'\\''`)}'`;
   const copies = [
-    ['text', 'as text', () => copy('Text', text)],
+    ['text', 'as text', async () => copy('Text', await text())],
     ['json', 'as JSON', () => copy('JSON', JSON.stringify(sent.where, null, 2))],
     ['curl', 'as curl', () => copy('curl', curl())],
     ['link', 'a link', () => copy('Link', location.href)],

@@ -89,8 +89,8 @@ export function Workbench({ info, version, start }) {
   );
 }
 
-/** Saved as canonical text, or as a tree where some of it is switched off. */
-const bareOrText = (tree, canonical) => (hasDisabled(tree) || !canonical.data ? bare(tree) : canonical.data.text);
+/** Saved as canonical text; as a tree where some of it is switched off, or the text is still of the question before. */
+const bareOrText = (tree, canonical) => (hasDisabled(tree) || !canonical.isFresh || !canonical.data ? bare(tree) : canonical.data.text);
 
 /** The nearest place of ours to a pointer into what was sent. */
 function placeOf(places, pointer) {
