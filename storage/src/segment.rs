@@ -418,7 +418,8 @@ fn check_part(bytes: &[u8]) -> Result<(), String> {
         return Err("columns that do not have a page for all rows".into());
     }
     let by_day = &view.by_day;
-    if !by_day.iter().all(fits) || !by_day.is_empty() && !(is_full(&by_day[OWNER]) && is_full(&by_day[DAY])) {
+    let is_by_day_full = by_day.is_empty() || is_full(&by_day[OWNER]) && is_full(&by_day[DAY]);
+    if !is_by_day_full || !by_day.iter().all(fits) {
         return Err("columns by day that do not have a page for all rows".into());
     }
     if ![0, STRIPE_CHUNKS].contains(&view.owner_bits.len()) {
