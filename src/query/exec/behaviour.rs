@@ -10,8 +10,9 @@ use storage::container::{Bits, ContainerRef};
 use storage::ids::{CHUNK_PROFILES, CHUNK_WORDS, PAGE_PROFILES, PAGE_WORDS, STRIPE_CHUNKS};
 
 use super::by_profile::{distinct_count, for_each_group};
-use super::rows::{End, Order, Places, RowsRun, UNKNOWN, for_each_owner, for_each_row};
+use super::rows::{Gathered, Places, RowsRun, UNKNOWN, Values, for_each_owner};
 use super::sets::{ChunkSet, Scratch};
+use super::spans::End;
 use crate::query::kernels;
 use crate::query::number::{ExactRange, MeanBounds, Range};
 use crate::query::plan::{Amount, Behaviour, ColumnTest, RowColumn};
@@ -22,17 +23,18 @@ const IDS_MAX: u32 = 2048;
 /// Where no more rows are looked at, amounts are kept of those who have some alone.
 const FEW_ROWS_MAX: u32 = 1 << 15;
 
-/// An amount for each profile of a chunk.
+const PAGE: usize = PAGE_PROFILES as usize;
+
+/// An amount for each profile of a chunk; or for each of some, who ascend.
 struct Amounts {
     values: Vec<i64>,
-    /// Only those of these are any.
-    of: Option<Box<Bits>>,
+    of: Option<Vec<u16>>,
 }
 
 impl Amounts {
     fn recycle(self, scratch: &mut Scratch) {
         scratch.recycle_amounts(self.values);
-        self.of.into_iter().for_each(|of| scratch.recycle(ChunkSet::Bits(of)));
+        self.of.into_iter().for_each(|of| scratch.recycle(ChunkSet::Ids(of)));
     }
 }
 
@@ -79,15 +81,31 @@ impl BehaviourLeaf<'_> {
             ColumnTest::Range(range) => range.low.clamp(1, 255) as u64,
             _ => 1,
         };
-        let candidates = self.with_values(chunk, column, least, scratch);
-        let mut rows = scratch.rows();
+        let (mut rows, mut counters) = (scratch.rows(), scratch.counters());
         rows.clear(1);
-        self.rows.for_each_row_page(chunk, Some(&candidates), &[column], Order::Any, |page| {
-            page.push_lows(&mut rows.lows);
-            page.push_values(column, &mut rows.columns[0]);
+        let Gathered { lows, columns, .. } = &mut rows;
+        let values = &mut columns[0];
+        self.rows.for_each_values(chunk, column, |of_page| {
+            for low in of_page.lows {
+                let counter = &mut counters[usize::from(*low)];
+                *counter = counter.saturating_add(1);
+            }
+            lows.extend_from_slice(of_page.lows);
+            values.extend_from_slice(of_page.values);
         });
-        let mut ids = scratch.ids();
-        let mut groups = scratch.groups();
+        let mut candidates = scratch.bits();
+        mark_counts(&counters, least, 255, &mut candidates);
+        scratch.recycle_counters(counters);
+        // Nothing hangs on a branch: a row of somebody who cannot have enough is overwritten.
+        let mut kept = 0usize;
+        for at in 0..lows.len() {
+            let low = lows[at];
+            (lows[kept], values[kept]) = (low, values[at]);
+            kept = kept.wrapping_add((candidates[usize::from(low) / 64] >> (low % 64) & 1) as usize);
+        }
+        lows.truncate(kept);
+        values.truncate(kept);
+        let (mut ids, mut groups) = (scratch.ids(), scratch.groups());
         for_each_group(&candidates, &rows, &mut groups, |low, values| {
             if test.passes(distinct_count(values)) {
                 ids.push(low);
@@ -95,23 +113,8 @@ impl BehaviourLeaf<'_> {
         });
         scratch.recycle_groups(groups);
         scratch.recycle_rows(rows);
-        scratch.recycle(candidates);
+        scratch.recycle(ChunkSet::Bits(candidates));
         compact(ids, scratch)
-    }
-
-    /// Who has at least so many known values.
-    fn with_values(&self, chunk: usize, column: RowColumn, least: u64, scratch: &mut Scratch) -> ChunkSet {
-        let (mut counters, mut places) = (scratch.counters(), Places::default());
-        self.rows.for_each_page_of(chunk, column, Order::Any, |owners, values, rows| {
-            for_each_row(owners, values, rows, &mut places, |low, value| {
-                let counter = &mut counters[usize::from(low)];
-                *counter = counter.saturating_add(u8::from(value != UNKNOWN));
-            });
-        });
-        let mut bits = scratch.bits();
-        mark_counts(&counters, least, 255, &mut bits);
-        scratch.recycle_counters(counters);
-        ChunkSet::Bits(bits)
     }
 
     /// An amount for each profile of the chunk; `None` where that does not do.
@@ -119,8 +122,7 @@ impl BehaviourLeaf<'_> {
         let (test, amounts) = match &self.behaviour.amount {
             Amount::Sum(column, ranges) => {
                 let [range] = ranges[..] else { return None };
-                let known = |value: i64| if value == UNKNOWN { 0 } else { value };
-                let amounts = self.folded(chunk, *column, 0, |sum, value| sum.wrapping_add(known(value)), scratch)?;
+                let amounts = self.folded(chunk, *column, 0, i64::wrapping_add, scratch)?;
                 if range.low > i64::MAX.into() || range.high < i64::MIN.into() {
                     amounts.recycle(scratch);
                     return None;
@@ -133,11 +135,10 @@ impl BehaviourLeaf<'_> {
                 return Some(self.by_distinct(chunk, *column, test, scratch));
             }
             Amount::Least(column, test) => {
-                let least = |least: i64, value: i64| if value == UNKNOWN { least } else { value.min(least) };
-                (Verdict::Value(test), self.folded(chunk, *column, i64::MAX, least, scratch)?)
+                (Verdict::Value(test), self.folded(chunk, *column, i64::MAX, i64::min, scratch)?)
             }
             Amount::Most(column, test) => {
-                (Verdict::Value(test), self.folded(chunk, *column, UNKNOWN, |most, value| most.max(value), scratch)?)
+                (Verdict::Value(test), self.folded(chunk, *column, UNKNOWN, i64::max, scratch)?)
             }
             Amount::First(column, test) => return Some(self.by_end(chunk, *column, test, End::First, scratch)),
             Amount::Last(column, test) => return Some(self.by_end(chunk, *column, test, End::Last, scratch)),
@@ -161,42 +162,70 @@ impl BehaviourLeaf<'_> {
         add: impl Fn(i64, i64) -> i64,
         scratch: &mut Scratch,
     ) -> Option<Amounts> {
-        let (mut places, mut sums) = (Places::default(), Sums::default());
-        let amounts = if self.rows.row_count(chunk) <= FEW_ROWS_MAX {
-            let (mut values, mut of) = (scratch.any_amounts(), scratch.bits());
-            of.fill(0);
-            self.rows.for_each_page_of(chunk, column, Order::Any, |owners, page, of_page| {
-                if sums.fit(page) {
-                    for_each_row(owners, page, of_page, &mut places, |low, value| {
-                        let amount = &mut values[usize::from(low)];
-                        *amount = add(if is_first(&mut of, low) { start } else { *amount }, value);
-                    });
-                }
-            });
-            Amounts { values, of: Some(of) }
-        } else {
-            let mut values = scratch.amounts(start);
-            self.rows.for_each_page_of(chunk, column, Order::Any, |owners, page, of_page| {
-                if sums.fit(page) {
-                    for_each_row(owners, page, of_page, &mut places, |low, value| {
-                        let amount = &mut values[usize::from(low)];
-                        *amount = add(*amount, value);
-                    });
-                }
-            });
-            Amounts { values, of: None }
-        };
-        if sums.are_wide {
+        if self.rows.row_count(chunk) <= FEW_ROWS_MAX {
+            return self.folded_few(chunk, column, start, add, scratch);
+        }
+        let (mut sums, mut amounts) = (Sums::default(), scratch.amounts(start));
+        self.rows.for_each_values(chunk, column, |of_page| {
+            sums.add(&of_page);
+            for (low, value) in of_page.lows.iter().zip(of_page.values) {
+                let amount = &mut amounts[usize::from(*low)];
+                *amount = add(*amount, *value);
+            }
+        });
+        let amounts = Amounts { values: amounts, of: None };
+        if sums.are_wide() {
             amounts.recycle(scratch);
             return None;
         }
         Some(amounts)
     }
 
+    /// The same, for those alone who have rows.
+    #[inline(always)]
+    fn folded_few(
+        &self,
+        chunk: usize,
+        column: RowColumn,
+        start: i64,
+        add: impl Fn(i64, i64) -> i64,
+        scratch: &mut Scratch,
+    ) -> Option<Amounts> {
+        let mut rows = scratch.rows();
+        rows.clear(1);
+        let mut sums = Sums::default();
+        self.rows.for_each_values(chunk, column, |of_page| {
+            sums.add(&of_page);
+            rows.lows.extend_from_slice(of_page.lows);
+            rows.columns[0].extend_from_slice(of_page.values);
+        });
+        let amounts = (!sums.are_wide()).then(|| {
+            let (mut any, mut ranks) = (scratch.bits(), scratch.ids());
+            any.fill(0);
+            rows.lows.iter().for_each(|low| any[usize::from(*low) / 64] |= 1 << (low % 64));
+            kernels::push_ranks(&any, &rows.lows, &mut ranks);
+            let (count, mut of, mut values) = (kernels::count(&any) as usize, scratch.ids(), scratch.any_amounts());
+            of.resize(count, 0);
+            values[..count].fill(start);
+            for (rank, (low, value)) in ranks.iter().zip(rows.lows.iter().zip(&rows.columns[0])) {
+                let rank = usize::from(*rank);
+                of[rank] = *low;
+                values[rank] = add(values[rank], *value);
+            }
+            scratch.recycle(ChunkSet::Ids(ranks));
+            scratch.recycle(ChunkSet::Bits(any));
+            Amounts { values, of: Some(of) }
+        });
+        scratch.recycle_rows(rows);
+        amounts
+    }
+
     /// Whose first or last row has a value that passes.
     fn by_end(&self, chunk: usize, column: RowColumn, test: &ColumnTest, end: End, scratch: &mut Scratch) -> ChunkSet {
         let mut ids = scratch.ids();
-        self.rows.push_by_end(chunk, column, test, end, &mut ids);
+        if let Some(rows) = self.rows.most_by_profile(chunk) {
+            rows.push_by_end(chunk, column, test, end, &mut ids);
+        }
         let mut beside = scratch.bits();
         if self.rows.is_in_order(chunk) || !self.rows.mark_beside(chunk, &mut beside) {
             scratch.recycle(ChunkSet::Bits(beside));
@@ -219,7 +248,7 @@ impl BehaviourLeaf<'_> {
         ChunkSet::Bits(bits)
     }
 
-    /// A sum and a count for each profile of the chunk.
+    /// A sum and a count in one number for each profile of the chunk; `None` where they do not fit.
     fn by_means(
         &self,
         chunk: usize,
@@ -227,67 +256,69 @@ impl BehaviourLeaf<'_> {
         ranges: &[ExactRange],
         scratch: &mut Scratch,
     ) -> Option<ChunkSet> {
-        let (mut amounts, mut counts, mut sums) = (scratch.amounts(0), scratch.amounts(0), Sums::default());
-        let mut places = Places::default();
-        self.rows.for_each_page_of(chunk, column, Order::Any, |owners, values, of_page| {
-            if sums.fit(values) {
-                for_each_row(owners, values, of_page, &mut places, |low, value| {
-                    let (known, low) = (value != UNKNOWN, usize::from(low));
-                    amounts[low] = amounts[low].wrapping_add(if known { value } else { 0 });
-                    counts[low] = counts[low].wrapping_add(known.into());
-                });
+        let (mut means, mut sums) = (scratch.means(), Sums::default());
+        self.rows.for_each_values(chunk, column, |of_page| {
+            sums.add(&of_page);
+            for (low, value) in of_page.lows.iter().zip(of_page.values) {
+                let mean = &mut means[usize::from(*low)];
+                *mean = mean.wrapping_add(value.wrapping_add(1 << kernels::MEAN_SUM_BITS));
             }
         });
-        let set = (!sums.are_wide).then(|| {
-            let mut bits = scratch.bits();
-            let bounds = match ranges {
-                [range] => range.mean_bounds(sums.most, u64::from(self.rows.row_count(chunk))),
-                _ => None,
-            };
+        let do_fit = !sums.are_negative
+            && sums.most < 1 << kernels::MEAN_SUM_BITS
+            && self.rows.row_count(chunk) < 1 << (63 - kernels::MEAN_SUM_BITS);
+        let bounds = match ranges {
+            [range] => range.mean_bounds(sums.most, u64::from(self.rows.row_count(chunk))),
+            _ => None,
+        };
+        let passes = |mean: i64| {
+            let (sum, count) = kernels::sum_and_count(mean);
+            count > 0 && ranges.iter().any(|range| range.contains(sum.into(), count.into()))
+        };
+        let mut bits = scratch.bits();
+        let pages = bits.as_chunks_mut::<PAGE_WORDS>().0.iter_mut().zip(means.as_chunks_mut::<PAGE>().0);
+        for (words, means) in pages {
             match bounds {
-                Some(MeanBounds { low, high }) => {
-                    const PAGE: usize = PAGE_PROFILES as usize;
-                    let pages = amounts.chunks_exact(PAGE).zip(counts.chunks_exact(PAGE));
-                    for (words, (sums, counts)) in bits.as_chunks_mut::<PAGE_WORDS>().0.iter_mut().zip(pages) {
-                        kernels::means(sums, counts, low, high, words);
-                    }
-                }
-                None => {
-                    bits.fill(0);
-                    for ((sum, count), slot) in amounts.iter().zip(&counts).zip(0..) {
-                        let passes =
-                            *count > 0 && ranges.iter().any(|range| range.contains((*sum).into(), (*count).into()));
-                        bits[slot / 64] |= u64::from(passes) << (slot % 64);
-                    }
+                Some(MeanBounds { low, high }) if do_fit => kernels::means(means, low, high, words),
+                _ => {
+                    words.fill(0);
+                    let passing = (0..PAGE).filter(|slot| do_fit && passes(means[*slot]));
+                    passing.for_each(|slot| words[slot / 64] |= 1 << (slot % 64));
                 }
             }
-            ChunkSet::Bits(bits)
-        });
-        scratch.recycle_amounts(amounts);
-        scratch.recycle_amounts(counts);
-        set
+            // While they are in the cache.
+            means.fill(0);
+        }
+        scratch.recycle_means(means);
+        let set = ChunkSet::Bits(bits);
+        if !do_fit {
+            scratch.recycle(set);
+            return None;
+        }
+        Some(set)
     }
 
     /// Of a few, whose amount passes.
-    fn judge_few(&self, verdict: &Verdict<'_>, amounts: &[i64], of: &Bits, scratch: &mut Scratch) -> ChunkSet {
-        let mut ids = scratch.ids();
-        kernels::for_each_bit(of, |low| {
-            let amount = amounts[usize::from(low)];
-            let passes = match verdict {
-                Verdict::Sum(range) => (range.low..=range.high).contains(&amount),
-                Verdict::Value(test) => (-NUMBER_MAX..=NUMBER_MAX).contains(&amount) && test.passes(amount),
-            };
-            if passes != self.behaviour.negated {
-                ids.push(low);
-            }
-        });
+    fn judge_few(&self, verdict: &Verdict<'_>, amounts: &[i64], of: &[u16], scratch: &mut Scratch) -> ChunkSet {
+        let passes = |amount: i64| match verdict {
+            Verdict::Sum(range) => (range.low..=range.high).contains(&amount),
+            Verdict::Value(test) => (-NUMBER_MAX..=NUMBER_MAX).contains(&amount) && test.passes(amount),
+        };
+        let mut ids = scratch.copy_of(of);
+        // Nothing hangs on a branch: whoever does not pass is overwritten.
+        let mut kept = 0usize;
+        for (low, amount) in of.iter().zip(amounts) {
+            ids[kept] = *low;
+            kept = kept.wrapping_add((passes(*amount) != self.behaviour.negated).into());
+        }
+        ids.truncate(kept);
         compact(ids, scratch)
     }
 
     /// Whose amount passes.
     fn judge(&self, verdict: &Verdict<'_>, amounts: &[i64], scratch: &mut Scratch) -> ChunkSet {
         let mut bits = scratch.bits();
-        let pages = bits.as_chunks_mut::<PAGE_WORDS>().0.iter_mut().zip(amounts.chunks_exact(PAGE_PROFILES as usize));
+        let pages = bits.as_chunks_mut::<PAGE_WORDS>().0.iter_mut().zip(amounts.chunks_exact(PAGE));
         // Amounts of those who have none lie beyond all values.
         let within = |range: Range| (range.low.max(-NUMBER_MAX), range.high.min(NUMBER_MAX));
         for (words, amounts) in pages {
@@ -440,7 +471,7 @@ fn mark_owners(rows: &RowsRun<'_>, chunk: usize, bits: &mut Bits, scratch: &mut 
 /// Marks whose counter lies in a range; none of an empty one.
 fn mark_counts(counters: &[u8], low: u64, high: u64, bits: &mut Bits) {
     let pages = bits.as_chunks_mut::<PAGE_WORDS>().0.iter_mut();
-    for (words, counts) in pages.zip(counters.chunks_exact(PAGE_PROFILES as usize)) {
+    for (words, counts) in pages.zip(counters.chunks_exact(PAGE)) {
         let page = Page { base: 0, max_code: 255, codes: Codes::U8(counts) };
         if low <= high {
             kernels::range(&page, low, high, words);
@@ -450,29 +481,25 @@ fn mark_counts(counters: &[u8], low: u64, high: u64, bits: &mut Bits) {
     }
 }
 
-/// Marks a place, and says whether it was not marked before.
-#[inline(always)]
-fn is_first(of: &mut Bits, low: u16) -> bool {
-    let (word, bit) = (&mut of[usize::from(low) / 64], 1u64 << (low % 64));
-    let is_first = *word & bit == 0;
-    *word |= bit;
-    is_first
-}
-
-/// Whether the sum of any of the values seen so far stays within 64 bits.
+/// What the values seen so far can come to.
 #[derive(Default)]
 struct Sums {
+    /// At most so much, or so much below zero.
     most: u128,
-    are_wide: bool,
+    are_negative: bool,
 }
 
 impl Sums {
-    /// Whether it still does with a page of values.
-    fn fit(&mut self, values: &Page<'_>) -> bool {
-        let largest = u128::from(values.base.unsigned_abs()) + u128::from(values.max_code);
-        self.most += largest * u128::from(PAGE_PROFILES);
-        self.are_wide |= self.most >= 1 << 63;
-        !self.are_wide
+    fn add(&mut self, values: &Values<'_>) {
+        let (least, most) = values.bounds;
+        let largest = u128::from(least.unsigned_abs().max(most.unsigned_abs()));
+        self.most += largest * values.lows.len() as u128;
+        self.are_negative |= least < 0;
+    }
+
+    /// Whether some sum may need more than 64 bits.
+    fn are_wide(&self) -> bool {
+        self.most >= 1 << 63
     }
 }
 

@@ -1,35 +1,33 @@
 //! Values by profile: rows of a chunk in any order, put together for those of whom it matters.
 //! Knows places of a chunk and numbers; what they come to is the caller's.
 
-use storage::ids::CHUNK_PROFILES;
+use storage::container::Bits;
 
 use super::rows::{Gathered, UNKNOWN};
-use super::sets::ChunkSet;
+use crate::query::kernels;
 
 /// Calls `each` with every candidate that has rows, ascending, and the values of its rows, in no order.
 pub(super) fn for_each_group(
-    candidates: &ChunkSet,
+    candidates: &Bits,
     rows: &Gathered,
     groups: &mut Groups,
     mut each: impl FnMut(u16, &mut [i64]),
 ) {
     let Groups { ids, ranks, next, grouped } = groups;
     ids.clear();
-    candidates.for_each(|low| {
-        ranks[usize::from(low)] = ids.len() as u16;
-        ids.push(low);
-    });
-    let rank_of = |low: &u16| usize::from(ranks[usize::from(*low)]);
+    kernels::push_bits(candidates, kernels::count(candidates), ids);
+    ranks.clear();
+    kernels::push_ranks(candidates, &rows.lows, ranks);
     // Where the values of each begin; while they are put there, where the next one goes.
     next.clear();
     next.resize(ids.len() + 1, 0);
-    rows.lows.iter().for_each(|low| next[rank_of(low) + 1] += 1);
+    ranks.iter().for_each(|rank| next[usize::from(*rank) + 1] += 1);
     for rank in 0..ids.len() {
         next[rank + 1] += next[rank];
     }
     grouped.resize(rows.lows.len(), 0);
-    for (low, value) in rows.lows.iter().zip(&rows.columns[0]) {
-        let place = &mut next[rank_of(low)];
+    for (rank, value) in ranks.iter().zip(&rows.columns[0]) {
+        let place = &mut next[usize::from(*rank)];
         grouped[*place as usize] = *value;
         *place += 1;
     }
@@ -43,26 +41,22 @@ pub(super) fn for_each_group(
 }
 
 /// Buffers of [`for_each_group`].
+#[derive(Default)]
 pub(super) struct Groups {
     ids: Vec<u16>,
-    /// By place in the chunk: the rank among the candidates.
+    /// By row: its owner's rank among the candidates.
     ranks: Vec<u16>,
     next: Vec<u32>,
     grouped: Vec<i64>,
-}
-
-impl Default for Groups {
-    fn default() -> Groups {
-        Groups { ids: Vec::new(), ranks: vec![0; CHUNK_PROFILES as usize], next: Vec::new(), grouped: Vec::new() }
-    }
 }
 
 /// How many different known values there are; puts them in any order.
 pub(super) fn distinct_count(values: &mut [i64]) -> i64 {
     // Few are compared faster than sorted.
     if values.len() <= 8 {
-        let is_new = |at: usize| values[at] != UNKNOWN && !values[..at].contains(&values[at]);
-        return (0..values.len()).filter(|at| is_new(*at)).count() as i64;
+        let is_old =
+            |at: usize| values[..at].iter().fold(values[at] == UNKNOWN, |old, value| old | (*value == values[at]));
+        return (0..values.len()).map(|at| i64::from(!is_old(at))).sum();
     }
     values.sort_unstable();
     values.chunk_by(|a, b| a == b).filter(|equal| equal[0] != UNKNOWN).count() as i64
@@ -71,13 +65,15 @@ pub(super) fn distinct_count(values: &mut [i64]) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use storage::ids::CHUNK_WORDS;
 
     #[test]
     fn values_are_put_together_whatever_their_order() {
         let rows = Gathered::of(vec![9, 4, 9, 4, 60_000, 9], vec![vec![1, 2, 3, 2, UNKNOWN, 1]]);
         let mut found = Vec::new();
         // Nobody has rows of 5.
-        let candidates = ChunkSet::Ids(vec![4, 5, 9, 60_000]);
+        let mut candidates = [0; CHUNK_WORDS];
+        [4usize, 5, 9, 60_000].iter().for_each(|low| candidates[low / 64] |= 1 << (low % 64));
         for_each_group(&candidates, &rows, &mut Groups::default(), |low, values| {
             values.sort_unstable();
             found.push((low, values.to_vec(), distinct_count(values)));

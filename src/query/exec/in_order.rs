@@ -7,6 +7,7 @@ use storage::ids::STRIPE_CHUNKS;
 use super::behaviour::{among_live, compact};
 use super::rows::{MOMENT_BITS, RowsRun, owner_of};
 use super::sets::{ChunkSet, Scratch};
+use super::spans::Possible;
 use crate::query::plan::InOrder;
 
 /// Steps in order, resolved.
@@ -43,25 +44,42 @@ impl InOrderLeaf<'_> {
     }
 
     fn push(&self, chunk: usize, among: Option<&ChunkSet>, ids: &mut Vec<u16>, scratch: &mut Scratch) {
+        let within = self.in_order.within_s.map_or(WITHIN_MAX, |within| within.clamp(0, WITHIN_MAX as i64) as u64);
+        let is_of_one_event = self.in_order.steps.windows(2).all(|two| two[0].event == two[1].event);
+        let mut possible = (is_of_one_event && among.is_none()).then(|| Possible::of(&self.steps, chunk)).flatten();
+        if let Some(possible) = &mut possible {
+            if possible.push_pairs(within as i64, ids) {
+                return;
+            }
+            possible.prune();
+        }
         let [mut chains, mut longer] = [scratch.chains(), scratch.chains()];
         let mut moments = scratch.moments();
-        let within = self.in_order.within_s.map_or(WITHIN_MAX, |within| within.clamp(0, WITHIN_MAX as i64) as u64);
         for (step, at) in self.steps.iter().zip(0..) {
             moments.clear();
             if at == 0 {
-                step.gather_moments(chunk, among, &mut moments);
+                match &possible {
+                    Some(possible) => possible.push_moments(at, &mut moments),
+                    None => step.gather_moments(chunk, among, &mut moments),
+                }
                 chains.extend(moments.iter().map(|moment| Chain { start: *moment, end: *moment }));
                 continue;
             }
             if chains.is_empty() {
                 break;
             }
-            // Only of those who got as far.
-            let mut far = scratch.ids();
-            far.extend(chains.chunk_by(|a, b| owner_of(a.end) == owner_of(b.end)).map(|same| owner_of(same[0].end)));
-            let far = compact(far, scratch);
-            step.gather_moments(chunk, Some(&far), &mut moments);
-            scratch.recycle(far);
+            match &possible {
+                Some(possible) => possible.push_moments(at, &mut moments),
+                None => {
+                    // Only of those who got as far.
+                    let owners = chains.chunk_by(|a, b| owner_of(a.end) == owner_of(b.end));
+                    let mut far = scratch.ids();
+                    far.extend(owners.map(|same| owner_of(same[0].end)));
+                    let far = compact(far, scratch);
+                    step.gather_moments(chunk, Some(&far), &mut moments);
+                    scratch.recycle(far);
+                }
+            }
             follow(&chains, &moments, &mut longer);
             std::mem::swap(&mut chains, &mut longer);
         }

@@ -17,6 +17,7 @@ mod resolve;
 mod row_test;
 mod rows;
 mod sets;
+mod spans;
 
 use storage::View;
 use storage::container::{ARRAY_MAX, Bits, ContainerRef};
@@ -30,7 +31,7 @@ use in_order::InOrderLeaf;
 use leaves::{BucketLeaf, ColumnLeaf, ListsLeaf, ValuesLeaf};
 pub(crate) use row_test::window_of;
 pub(crate) use rows::{Gathered, Order, RowPage, RowsRun, UNKNOWN};
-pub(crate) use sets::{ChunkSet, Scratch};
+pub(crate) use sets::{ChunkBits, ChunkSet, Scratch};
 
 /// An OR that holds at most so many is kept as ids.
 const OR_IDS_MAX: u32 = 2048;
@@ -112,6 +113,20 @@ impl<'a> Stripe<'a> {
             },
             _ => None,
         }
+    }
+
+    /// Who of a chunk is in it, as bits wherever those lie; `None` is nobody.
+    pub(crate) fn chunk_bits(&self, chunk: usize, scratch: &mut Scratch) -> Option<ChunkBits<'a>> {
+        if let Some((bits, count)) = self.lent_bits(chunk) {
+            return Some(ChunkBits::Lent(bits, count));
+        }
+        let set = self.chunk(chunk, scratch)?;
+        let count = self.known_count(&self.root, chunk).unwrap_or_else(|| set.count());
+        let bits = match set {
+            ChunkSet::Bits(bits) => bits,
+            ChunkSet::Ids(ids) => scratch.bits_of(ids),
+        };
+        Some(ChunkBits::Own(bits, count))
     }
 
     fn live_count(&self, chunk: usize) -> u32 {
@@ -381,11 +396,7 @@ impl<'a> Stripe<'a> {
     fn eval_bits(&self, node: &StripeNode<'a>, chunk: usize, scratch: &mut Scratch) -> Box<Bits> {
         match self.eval(node, chunk, scratch) {
             ChunkSet::Bits(bits) => bits,
-            ChunkSet::Ids(ids) => {
-                let bits = scratch.filled(ContainerRef::Array(&ids));
-                scratch.recycle(ChunkSet::Ids(ids));
-                bits
-            }
+            ChunkSet::Ids(ids) => scratch.bits_of(ids),
         }
     }
 

@@ -16,7 +16,7 @@ use super::sets::ChunkSet;
 use crate::query::error::Result;
 use crate::query::kernels::{self, PageBits};
 use crate::query::number::Range;
-use crate::query::plan::{ColumnTest, EventRows, RowColumn};
+use crate::query::plan::{EventRows, RowColumn};
 
 /// Stands for an unknown value of a gathered row.
 pub(crate) const UNKNOWN: i64 = i64::MIN;
@@ -31,16 +31,18 @@ pub(crate) struct RowsRun<'a> {
 
 /// The rows of one segment: by profile and time; and by day, where the condition leaves a window of days.
 struct SegmentRun<'a> {
+    /// Among the segments of the stripe.
+    number: usize,
     by_profile: Ordered<'a>,
     by_day: Option<Ordered<'a>>,
 }
 
 /// Rows in one order.
-struct Ordered<'a> {
-    view: SegmentView<'a>,
+pub(super) struct Ordered<'a> {
+    pub(super) view: SegmentView<'a>,
     test: RunTest<'a>,
     /// By chunk, those that can pass.
-    rows: [Span<u32>; STRIPE_CHUNKS],
+    pub(super) rows: [Span<u32>; STRIPE_CHUNKS],
 }
 
 /// In which order rows are wanted.
@@ -52,18 +54,21 @@ pub(crate) enum Order {
     ByProfile,
 }
 
-/// Which of a profile's rows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum End {
-    First,
-    Last,
-}
-
 /// Rows of a page that pass.
 pub(crate) struct RowPage<'p, 'a> {
     view: &'p SegmentView<'a>,
     page: usize,
     places: &'p [u16],
+}
+
+/// Rows of a page that pass, in any order.
+pub(super) struct Values<'p> {
+    /// Whose, as places in the chunk.
+    pub(super) lows: &'p [u16],
+    /// Their values, all known.
+    pub(super) values: &'p [i64],
+    /// No value is less than the first or more than the second.
+    pub(super) bounds: (i64, i64),
 }
 
 /// Rows of a chunk that passed, by profile and time, those of one time in order of acceptance.
@@ -87,7 +92,7 @@ impl<'a> RowsRun<'a> {
         let kept = kept_from.map(|day| Range { low: day.into(), high: i64::MAX });
         let Some(part) = view.event(rows.event).stripe(stripe) else { return Ok(None) };
         let mut segments = Vec::new();
-        for segment in part.segments() {
+        for (segment, number) in part.segments().zip(0..) {
             let view = segment.open()?;
             let test = row_test::all_of(&view, std::iter::once(&rows.test), kept);
             if matches!(test, RunTest::Nothing) {
@@ -99,7 +104,7 @@ impl<'a> RowsRun<'a> {
                 view,
             });
             let of_chunks = std::array::from_fn(|chunk| view.rows_of_chunk(chunk));
-            segments.push(SegmentRun { by_profile: Ordered { view, test, rows: of_chunks }, by_day });
+            segments.push(SegmentRun { number, by_profile: Ordered { view, test, rows: of_chunks }, by_day });
         }
         Ok((!segments.is_empty()).then_some(RowsRun { segments }))
     }
@@ -119,18 +124,35 @@ impl<'a> RowsRun<'a> {
         }
     }
 
-    /// As [`RowsRun::for_each_page`], with the page of a column between, in an order.
-    pub(super) fn for_each_page_of(
-        &self,
-        chunk: usize,
-        column: RowColumn,
-        order: Order,
-        mut each: impl FnMut(&Page<'a>, &Page<'a>, &PageBits),
-    ) {
+    /// Calls `each`, page by page, with the rows of a chunk that pass and have a known value; in any order.
+    pub(super) fn for_each_values(&self, chunk: usize, column: RowColumn, mut each: impl FnMut(Values<'_>)) {
+        let (mut places, mut lows, mut values) = (Places::default(), Vec::new(), Vec::new());
+        let mut known = ALL;
         for segment in &self.segments {
-            let rows = segment.ordered(order_for(order, &[column]), chunk);
-            let (owners, values) = (rows.view.owners(), column_of(&rows.view, column));
-            rows.for_each_page(chunk, |page, bits| each(&owners.page(page), &values.page(page), bits));
+            let rows = segment.ordered(order_for(Order::Any, &[column]), chunk);
+            let (owners, column) = (rows.view.owners(), column_of(&rows.view, column));
+            rows.for_each_page(chunk, |page, bits| {
+                let (owners, codes) = (owners.page(page), column.page(page));
+                if codes.max_code == 0 {
+                    return;
+                }
+                // Of many rows the unknown are left out by vectors, of few one by one.
+                let are_many = kernels::and_count_page(bits, bits) * 4 > PAGE_PROFILES;
+                if are_many {
+                    kernels::range(&codes, 1, codes.max_code, &mut known);
+                    known.iter_mut().zip(bits).for_each(|(word, bits)| *word &= bits);
+                }
+                let count = kernels::write_places(if are_many { &known } else { bits }, &mut places.0);
+                lows.clear();
+                values.clear();
+                push_lows(&owners, &places.0[..count], &mut lows);
+                push_values(&codes, &places.0[..count], &mut values);
+                if !are_many && values.contains(&UNKNOWN) {
+                    drop_unknown(&mut lows, &mut values);
+                }
+                let bounds = (codes.base, codes.base.saturating_add_unsigned(codes.max_code));
+                each(Values { lows: &lows, values: &values, bounds });
+            });
         }
     }
 
@@ -170,53 +192,16 @@ impl<'a> RowsRun<'a> {
         (0..self.segments.len()).max_by_key(|at| self.segments[*at].by_profile.rows[chunk].len())
     }
 
-    /// Appends whose first or last row that passes, of the segment with the most rows, has a value that passes, too;
-    /// ascending. Only rows with such a value are looked at, and what stands next to them.
-    pub(super) fn push_by_end(&self, chunk: usize, column: RowColumn, test: &ColumnTest, end: End, ids: &mut Vec<u16>) {
-        let Some(rows) = self.most_rows(chunk).map(|at| &self.segments[at].by_profile) else { return };
-        let (owners, values) = (rows.view.owners(), column_of(&rows.view, column));
-        let (mut passing, mut places) = (ALL, Places::default());
-        // Whose row, on a page that was looked at before, stands next to the page's own.
-        let mut beyond = None;
-        let each = |page: usize, bits: &PageBits| {
-            test.mark(&values.page(page), &mut passing);
-            passing.iter_mut().zip(bits).for_each(|(word, bits)| *word &= bits);
-            let owners = owners.page(page);
-            let base = (owners.base as u64).wrapping_sub(1) as u16;
-            let low = |slot: usize| base.wrapping_add(owners.code(slot) as u16);
-            let is_full = bits.iter().all(|word| *word == u64::MAX);
-            // The place of the row that stands next to one, and (on the page's edge) none.
-            let neighbour = |slot: usize| match (end, is_full) {
-                (End::First, true) => slot.checked_sub(1),
-                (End::First, false) => last_before(bits, slot),
-                (End::Last, true) => Some(slot + 1).filter(|next| *next < PAGE_PROFILES as usize),
-                (End::Last, false) => first_after(bits, slot),
-            };
-            let count = kernels::write_places(&passing, &mut places.0);
-            // Whether one passes is as good as random, so nothing hangs on a branch: whoever does not is overwritten.
-            let mut kept = ids.len();
-            ids.resize(kept + count, 0);
-            for at in 0..count {
-                let slot = usize::from(places.0[if end == End::First { at } else { count - 1 - at }]);
-                let own = low(slot);
-                ids[kept] = own;
-                let is_end = neighbour(slot).map(low).or(beyond) != Some(own);
-                kept = kept.wrapping_add(is_end.into());
-            }
-            ids.truncate(kept);
-            let outermost = match end {
-                End::First => last_before(bits, PAGE_PROFILES as usize),
-                End::Last => first_after(bits, usize::MAX),
-            };
-            beyond = outermost.map(low);
-        };
-        match end {
-            End::First => rows.for_each_page(chunk, each),
-            End::Last => {
-                rows.for_each_of(rows.pages(chunk).rev(), chunk, each);
-                ids.reverse();
-            }
-        }
+    /// The rows of the segment with the most rows of a chunk, by profile and time.
+    pub(super) fn most_by_profile(&self, chunk: usize) -> Option<&Ordered<'a>> {
+        self.most_rows(chunk).map(|at| &self.segments[at].by_profile)
+    }
+
+    /// The rows of a chunk by profile and time, where they lie in one segment, and its number.
+    pub(super) fn only_by_profile(&self, chunk: usize) -> Option<(&Ordered<'a>, usize)> {
+        let mut all = self.segments.iter().filter(|segment| !segment.by_profile.rows[chunk].is_empty());
+        let only = all.next()?;
+        all.next().is_none().then_some((&only.by_profile, only.number))
     }
 
     /// Whether the rows of a chunk, in order of their profiles and times, lie in one segment.
@@ -328,7 +313,8 @@ impl<'a> SegmentRun<'a> {
 }
 
 impl<'a> Ordered<'a> {
-    fn pages(&self, chunk: usize) -> Span<usize> {
+    /// The pages that have rows of a chunk.
+    pub(super) fn pages(&self, chunk: usize) -> Span<usize> {
         let rows = &self.rows[chunk];
         match rows.is_empty() {
             true => 0..0,
@@ -337,23 +323,30 @@ impl<'a> Ordered<'a> {
     }
 
     /// Calls `each` with the number of every page that has rows of the chunk that pass, and with those.
-    fn for_each_page(&self, chunk: usize, each: impl FnMut(usize, &PageBits)) {
-        self.for_each_of(self.pages(chunk), chunk, each);
-    }
-
-    fn for_each_of(&self, pages: impl Iterator<Item = usize>, chunk: usize, mut each: impl FnMut(usize, &PageBits)) {
-        let rows = &self.rows[chunk];
+    fn for_each_page(&self, chunk: usize, mut each: impl FnMut(usize, &PageBits)) {
         let mut bits = ALL;
-        for page in pages {
-            self.test.mark(page, &mut bits);
-            let first = page as u32 * PAGE_PROFILES;
-            if rows.start > first || rows.end < first + PAGE_PROFILES {
-                keep_between(&mut bits, rows.start.saturating_sub(first), rows.end - first);
-            }
+        for page in self.pages(chunk) {
+            self.mark(chunk, page, &mut bits);
             if bits.iter().any(|word| *word != 0) {
                 each(page, &bits);
             }
         }
+    }
+
+    /// Marks the rows of a page that are the chunk's and pass.
+    pub(super) fn mark(&self, chunk: usize, page: usize, out: &mut PageBits) {
+        let rows = &self.rows[chunk];
+        self.test.mark(page, out);
+        let first = page as u32 * PAGE_PROFILES;
+        if rows.start > first || rows.end < first + PAGE_PROFILES {
+            keep_between(out, rows.start.saturating_sub(first), rows.end - first);
+        }
+    }
+
+    /// Some rows of a page.
+    pub(super) fn row_page<'p>(&'p self, page: usize, rows: &PageBits, places: &'p mut Places) -> RowPage<'p, 'a> {
+        let count = kernels::write_places(rows, &mut places.0);
+        RowPage { view: &self.view, page, places: &places.0[..count] }
     }
 
     fn for_each_row_page(&self, chunk: usize, among: Option<&Members<'_>>, each: &mut impl FnMut(&RowPage<'_, 'a>)) {
@@ -395,7 +388,7 @@ impl RowPage<'_, '_> {
     }
 
     /// Appends who did it when.
-    fn push_moments(&self, out: &mut Vec<u64>) {
+    pub(super) fn push_moments(&self, out: &mut Vec<u64>) {
         let (owners, at) = (self.view.owners().page(self.page), self.view.at().page(self.page));
         let (low_base, at_base) = ((owners.base as u64).wrapping_sub(1) as u16, at.base.wrapping_sub(1));
         let moment = |low: u16, at: u64| moment_of(low_base.wrapping_add(low), at_base.wrapping_add(at as i64));
@@ -487,42 +480,6 @@ impl Default for Places {
     }
 }
 
-/// Calls `each` with the owner (as a place in the chunk) and the value, or [`UNKNOWN`], of some rows of a page. The widths
-/// of the codes are looked at once.
-#[inline(always)]
-pub(super) fn for_each_row(
-    owners: &Page<'_>,
-    values: &Page<'_>,
-    rows: &PageBits,
-    places: &mut Places,
-    each: impl FnMut(u16, i64),
-) {
-    let base = (owners.base as u64).wrapping_sub(1) as u16;
-    match owners.codes {
-        Codes::U16(codes) => by_width(values, rows, places, |slot| base.wrapping_add(codes[slot]), each),
-        _ => by_width(values, rows, places, |slot| base.wrapping_add(owners.code(slot) as u16), each),
-    }
-}
-
-#[inline(always)]
-fn by_width(
-    values: &Page<'_>,
-    rows: &PageBits,
-    places: &mut Places,
-    low: impl Fn(usize) -> u16,
-    mut each: impl FnMut(u16, i64),
-) {
-    let base = values.base.wrapping_sub(1);
-    let value = |code: u64| if code == 0 { UNKNOWN } else { base.wrapping_add(code as i64) };
-    match values.codes {
-        Codes::Constant(code) => for_each_slot(rows, places, |slot| each(low(slot), value(code))),
-        Codes::U8(codes) => for_each_slot(rows, places, |slot| each(low(slot), value(codes[slot].into()))),
-        Codes::U16(codes) => for_each_slot(rows, places, |slot| each(low(slot), value(codes[slot].into()))),
-        Codes::U32(codes) => for_each_slot(rows, places, |slot| each(low(slot), value(codes[slot].into()))),
-        Codes::U64(codes) => for_each_slot(rows, places, |slot| each(low(slot), value(codes[slot]))),
-    }
-}
-
 /// Calls `each` with the owner of every one of some rows of a page.
 #[inline(always)]
 pub(super) fn for_each_owner(owners: &Page<'_>, rows: &PageBits, places: &mut Places, mut each: impl FnMut(u16)) {
@@ -544,23 +501,6 @@ fn for_each_slot(rows: &PageBits, places: &mut Places, mut each: impl FnMut(usiz
     let count = kernels::write_places(rows, &mut places.0);
     // The mask tells the compiler what the page promises.
     places.0[..count].iter().for_each(|slot| each(usize::from(*slot) & LAST));
-}
-
-/// The last row before a place.
-fn last_before(rows: &PageBits, slot: usize) -> Option<usize> {
-    let of_word = |at: usize, word: u64| (word != 0).then(|| at * 64 + 63 - word.leading_zeros() as usize);
-    let (at, bit) = (slot / 64, slot % 64);
-    let same_word = rows.get(at).and_then(|word| of_word(at, word & ((1 << bit) - 1)));
-    same_word.or_else(|| (0..at.min(PAGE_WORDS)).rev().find_map(|at| of_word(at, rows[at])))
-}
-
-/// The first row after a place; of `usize::MAX`, the first of all.
-fn first_after(rows: &PageBits, slot: usize) -> Option<usize> {
-    let of_word = |at: usize, word: u64| (word != 0).then(|| at * 64 + word.trailing_zeros() as usize);
-    let from = slot.wrapping_add(1);
-    let (at, bit) = (from / 64, from % 64);
-    let same_word = rows.get(at).and_then(|word| of_word(at, word & (u64::MAX << bit)));
-    same_word.or_else(|| (at + 1..PAGE_WORDS).find_map(|at| of_word(at, rows[at])))
 }
 
 /// Keeps the places of members' rows, and gives their number.
@@ -605,6 +545,17 @@ fn push_values(page: &Page<'_>, places: &[u16], values: &mut Vec<i64>) {
     }
 }
 
+/// Drops rows whose value is unknown, without a branch: they are overwritten.
+fn drop_unknown(lows: &mut Vec<u16>, values: &mut Vec<i64>) {
+    let mut kept = 0usize;
+    for at in 0..lows.len().min(values.len()) {
+        (lows[kept], values[kept]) = (lows[at], values[at]);
+        kept = kept.wrapping_add((values[at] != UNKNOWN).into());
+    }
+    lows.truncate(kept);
+    values.truncate(kept);
+}
+
 /// Clears the bits before one place and from another on.
 fn keep_between(bits: &mut PageBits, from: u32, to: u32) {
     for (word, first) in bits.iter_mut().zip((0..).step_by(64)) {
@@ -620,19 +571,6 @@ fn keep_between(bits: &mut PageBits, from: u32, to: u32) {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn rows_next_to_a_place_are_found() {
-        let mut bits: PageBits = [0; PAGE_WORDS];
-        let set = [0usize, 5, 63, 64, 700, 701, 4095];
-        set.iter().for_each(|slot| bits[slot / 64] |= 1 << (slot % 64));
-        for slot in 0..4096 {
-            assert_eq!(last_before(&bits, slot), set.iter().copied().rfind(|row| *row < slot), "{slot}");
-            assert_eq!(first_after(&bits, slot), set.iter().copied().find(|row| *row > slot), "{slot}");
-        }
-        assert_eq!((last_before(&bits, 4096), first_after(&bits, usize::MAX)), (Some(4095), Some(0)));
-        assert_eq!((last_before(&[0; PAGE_WORDS], 4096), first_after(&[0; PAGE_WORDS], usize::MAX)), (None, None));
-    }
 
     #[test]
     fn bits_between_are_kept() {

@@ -81,6 +81,32 @@ impl ChunkSet {
     }
 }
 
+/// The members of one chunk as bits, and how many they are.
+#[derive(Debug)]
+pub(crate) enum ChunkBits<'a> {
+    /// Where they lie.
+    Lent(&'a Bits, u32),
+    /// Worked out.
+    Own(Box<Bits>, u32),
+}
+
+impl ChunkBits<'_> {
+    /// The bits.
+    pub(crate) fn bits(&self) -> &Bits {
+        match self {
+            ChunkBits::Lent(bits, _) => bits,
+            ChunkBits::Own(bits, _) => bits,
+        }
+    }
+
+    /// How many are set.
+    pub(crate) fn count(&self) -> u32 {
+        match self {
+            ChunkBits::Lent(_, count) | ChunkBits::Own(_, count) => *count,
+        }
+    }
+}
+
 /// Buffers that are used again from chunk to chunk, and what of the present chunk was found once for several places.
 #[derive(Default)]
 pub(crate) struct Scratch {
@@ -90,6 +116,7 @@ pub(crate) struct Scratch {
     shared: Vec<(usize, usize, ChunkSet)>,
     counters: Vec<Vec<u8>>,
     amounts: Vec<Vec<i64>>,
+    means: Vec<Vec<i64>>,
     groups: Vec<Groups>,
     rows: Vec<Gathered>,
     moments: Vec<Vec<u64>>,
@@ -98,7 +125,7 @@ pub(crate) struct Scratch {
 
 impl Scratch {
     /// Bits of any content.
-    pub(super) fn bits(&mut self) -> Box<Bits> {
+    pub(crate) fn bits(&mut self) -> Box<Bits> {
         self.bits.pop().unwrap_or_else(|| Box::new([0; CHUNK_WORDS]))
     }
 
@@ -108,6 +135,17 @@ impl Scratch {
         counters.clear();
         counters.resize(CHUNK_PROFILES as usize, 0);
         counters
+    }
+
+    /// A mean of nothing for each profile of a chunk. Whoever takes them makes them so again while they are in the cache.
+    pub(super) fn means(&mut self) -> Vec<i64> {
+        self.means.pop().unwrap_or_else(|| vec![0; CHUNK_PROFILES as usize])
+    }
+
+    /// Takes means back, all of them of nothing.
+    pub(super) fn recycle_means(&mut self, means: Vec<i64>) {
+        debug_assert!(means.iter().all(|mean| *mean == 0));
+        self.means.push(means);
     }
 
     /// An amount for each profile of a chunk.
@@ -191,6 +229,13 @@ impl Scratch {
         bits
     }
 
+    /// Ids as bits.
+    pub(super) fn bits_of(&mut self, ids: Vec<u16>) -> Box<Bits> {
+        let bits = self.filled(ContainerRef::Array(&ids));
+        self.ids.push(ids);
+        bits
+    }
+
     /// The same ids in a buffer of their own.
     pub(super) fn copy_of(&mut self, ids: &[u16]) -> Vec<u16> {
         let mut copy = self.ids();
@@ -210,6 +255,13 @@ impl Scratch {
         match set {
             ChunkSet::Ids(ids) => self.ids.push(ids),
             ChunkSet::Bits(bits) => self.bits.push(bits),
+        }
+    }
+
+    /// Takes the buffer of bits back, where it is one.
+    pub(crate) fn recycle_bits(&mut self, bits: ChunkBits<'_>) {
+        if let ChunkBits::Own(bits, _) = bits {
+            self.bits.push(bits);
         }
     }
 

@@ -5,6 +5,7 @@
 use storage::column::{Codes, Page};
 use storage::ids::{PAGE_PROFILES, PAGE_WORDS};
 
+use super::ids;
 use super::level::at_levels;
 #[cfg(target_arch = "x86_64")]
 use super::level::{Level, level};
@@ -56,6 +57,11 @@ fn range_u8(codes: &[u8], low: u8, span: u8, out: &mut PageBits) {
         // SAFETY: the level is never above what the processor reports to have.
         return unsafe { x86::range_u8(codes, low, span, out) };
     }
+    #[cfg(target_arch = "x86_64")]
+    if level() == Level::Avx2 {
+        // SAFETY: as above.
+        return unsafe { x86::range_u8_by_32(codes, low, span, out) };
+    }
     mark_range_u8(codes, low, span, out);
 }
 
@@ -65,7 +71,30 @@ fn range_u16(codes: &[u16], low: u16, span: u16, out: &mut PageBits) {
         // SAFETY: the level is never above what the processor reports to have.
         return unsafe { x86::range_u16(codes, low, span, out) };
     }
+    #[cfg(target_arch = "x86_64")]
+    if level() == Level::Avx2 {
+        // SAFETY: as above.
+        return unsafe { x86::range_u16_by_32(codes, low, span, out) };
+    }
     mark_range_u16(codes, low, span, out);
+}
+
+/// A mean is a sum of so many bits, not negative, and a count above it.
+pub const MEAN_SUM_BITS: u32 = 40;
+
+/// The sum and the count of a mean.
+#[inline(always)]
+pub fn sum_and_count(mean: i64) -> (i64, i64) {
+    (mean & ((1 << MEAN_SUM_BITS) - 1), mean >> MEAN_SUM_BITS)
+}
+
+/// Marks the means with `low[0] * sum - low[1] * count >= low[2]` and `high[1] * count - high[0] * sum >= high[2]`, of one
+/// value or more; nothing may overflow.
+pub fn means(means: &[i64], low: [i64; 3], high: [i64; 3], out: &mut PageBits) {
+    match high {
+        [0, 0, 0] => means_from(means, low, out),
+        _ => means_between(means, low, high, out),
+    }
 }
 
 /// Marks the codes with `code - low <= span`.
@@ -74,6 +103,11 @@ pub fn range_u32(codes: &[u32], low: u32, span: u32, out: &mut PageBits) {
     if level() == Level::Avx512 {
         // SAFETY: the level is never above what the processor reports to have.
         return unsafe { x86::range_u32(codes, low, span, out) };
+    }
+    #[cfg(target_arch = "x86_64")]
+    if level() == Level::Avx2 {
+        // SAFETY: as above.
+        return unsafe { x86::range_u32_by_32(codes, low, span, out) };
     }
     mark_range_u32(codes, low, span, out);
 }
@@ -100,20 +134,20 @@ at_levels! {
         mark(values, |value| value.wrapping_sub(low) as u64 <= span, out);
     }
 
-    /// Marks the means with `low[0] * sum - low[1] * count >= low[2]` and `high[1] * count - high[0] * sum >= high[2]`, of
-    /// one value or more; nothing may overflow.
-    pub fn means(sums: &[i64], counts: &[i64], low: [i64; 3], high: [i64; 3], out: &mut PageBits) {
-        const _: () = assert!(PAGE == PAGE_WORDS * 64);
-        let lanes = sums.as_chunks::<64>().0.iter().zip(counts.as_chunks::<64>().0);
-        for (word, (sums, counts)) in out.iter_mut().zip(lanes) {
-            let mut flags = [0u8; 64];
-            for ((flag, sum), count) in flags.iter_mut().zip(sums).zip(counts) {
-                let above = low[0].wrapping_mul(*sum).wrapping_sub(low[1].wrapping_mul(*count)) >= low[2];
-                let below = high[1].wrapping_mul(*count).wrapping_sub(high[0].wrapping_mul(*sum)) >= high[2];
-                *flag = u8::from(above & below & (*count > 0));
-            }
-            *word = word_of(&flags);
-        }
+    fn means_from(means: &[i64], low: [i64; 3], out: &mut PageBits) {
+        mark(means, |mean| {
+            let (sum, count) = sum_and_count(mean);
+            (low[0].wrapping_mul(sum).wrapping_sub(low[1].wrapping_mul(count)) >= low[2]) & (count > 0)
+        }, out);
+    }
+
+    fn means_between(means: &[i64], low: [i64; 3], high: [i64; 3], out: &mut PageBits) {
+        mark(means, |mean| {
+            let (sum, count) = sum_and_count(mean);
+            let above = low[0].wrapping_mul(sum).wrapping_sub(low[1].wrapping_mul(count)) >= low[2];
+            let below = high[1].wrapping_mul(count).wrapping_sub(high[0].wrapping_mul(sum)) >= high[2];
+            above & below & (count > 0)
+        }, out);
     }
 
     /// The hashes behind `bucket()`, of consecutive OneIDs: two rounds of MurmurHash3's 32-bit finalizer.
@@ -153,7 +187,7 @@ fn mark<T: Copy>(codes: &[T], mut test: impl FnMut(T) -> bool, out: &mut PageBit
 
 /// The bits of 64 bytes of 0 or 1.
 #[inline(always)]
-fn word_of(flags: &[u8; 64]) -> u64 {
+pub(super) fn word_of(flags: &[u8; 64]) -> u64 {
     let mut bits = 0;
     for (at, eight) in flags.as_chunks::<8>().0.iter().enumerate() {
         bits |= (u64::from_le_bytes(*eight).wrapping_mul(0x0102_0408_1020_4080) >> 56) << (at * 8);
@@ -171,16 +205,7 @@ pub fn write_places(bits: &PageBits, out: &mut PagePlaces) -> usize {
         // SAFETY: the level is never above what the processor reports to have.
         return unsafe { x86::write_bits(bits, out) };
     }
-    let mut count = 0;
-    for (word, first) in bits.iter().zip((0u16..).step_by(64)) {
-        let mut left = *word;
-        while left != 0 {
-            out[count] = first | left.trailing_zeros() as u16;
-            count += 1;
-            left &= left - 1;
-        }
-    }
-    count
+    ids::write_bits(bits, out)
 }
 
 /// A set of values that lie close together: a bit for each, from the first on; and a byte for each where that is small.
@@ -282,23 +307,16 @@ fn in_set(page: &Page<'_>, set: &CodeSet, code: u64) -> bool {
     page.value_of(code).is_some_and(|value| set.contains(value))
 }
 
-/// So many codes are found faster one after the other, in vectors, than each code of the page in a table.
-const FEW_CODES_MAX: u32 = 12;
-
 fn lookup_u8(codes: &[u8], set: &[u64; 4], out: &mut PageBits) {
     #[cfg(target_arch = "x86_64")]
     if level() == Level::Avx512 {
         // SAFETY: the level is never above what the processor reports to have.
         return unsafe { x86::lookup_u8(codes, set, out) };
     }
-    if level() == Level::Avx2 && set.iter().map(|word| word.count_ones()).sum::<u32>() <= FEW_CODES_MAX {
-        out.fill(0);
-        let mut one = [0; PAGE_WORDS];
-        for code in (0..=255u8).filter(|code| set[usize::from(code / 64)] >> (code % 64) & 1 == 1) {
-            mark_range_u8(codes, code, 0, &mut one);
-            out.iter_mut().zip(&one).for_each(|(word, one)| *word |= one);
-        }
-        return;
+    #[cfg(target_arch = "x86_64")]
+    if level() == Level::Avx2 {
+        // SAFETY: as above.
+        return unsafe { x86::lookup_u8_by_32(codes, set, out) };
     }
     let mut table = [0u8; 256];
     table.iter_mut().enumerate().for_each(|(code, flag)| *flag = (set[code / 64] >> (code % 64) & 1) as u8);
@@ -462,14 +480,14 @@ mod tests {
 
     #[test]
     fn means_lie_between_their_bounds() {
-        let sums: Vec<i64> = (0..PAGE as i64).map(|n| n * 37 % 1001 - 500).collect();
-        let counts: Vec<i64> = (0..PAGE as i64).map(|n| n % 7).collect();
+        let parts: Vec<(i64, i64)> = (0..PAGE as i64).map(|n| (n * 37 % 1001, n % 7)).collect();
+        let packed: Vec<i64> = parts.iter().map(|(sum, count)| sum | count << MEAN_SUM_BITS).collect();
         // Over 5/2, and at most 100; without a bound every mean passes.
         for (low, high) in [([2, 5, 1], [1, 100, 0]), ([0, 0, 0], [1, 100, 0]), ([2, 5, 1], [0, 0, 0])] {
             at_each_level(|level| {
                 let mut out = [1; PAGE_WORDS];
-                means(&sums, &counts, low, high, &mut out);
-                for (slot, (sum, count)) in sums.iter().zip(&counts).enumerate() {
+                means(&packed, low, high, &mut out);
+                for (slot, (sum, count)) in parts.iter().enumerate() {
                     let above = low[0] == 0 || 2 * sum > 5 * count;
                     let below = high[0] == 0 || *sum <= 100 * count;
                     let wanted = *count > 0 && above && below;

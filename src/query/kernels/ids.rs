@@ -223,8 +223,37 @@ pub fn push_bits(bits: &Bits, count: u32, out: &mut Vec<u16>) {
         assert_eq!(written, count as usize, "as many ids as were counted");
         return out.truncate(start + written);
     }
-    out.reserve(count as usize);
-    for_each_bit(bits, |low| out.push(low));
+    let start = out.len();
+    out.resize(start + count as usize + WRITTEN_AT_ONCE, 0);
+    let written = write_bits(bits, &mut out[start..]);
+    assert_eq!(written, count as usize, "as many ids as were counted");
+    out.truncate(start + written);
+}
+
+/// How many places may be written beyond those that are set.
+const WRITTEN_AT_ONCE: usize = 8;
+
+at_levels! {
+    /// Writes every place set, ascending, and gives their number; `out` is longer than that by [`WRITTEN_AT_ONCE`].
+    /// As many are written at once as are mostly set, so that the number of a word's is not foreseen wrongly.
+    pub(super) fn write_bits(bits: &[u64], out: &mut [u16]) -> usize {
+        let mut count = 0usize;
+        for (word, first) in bits.iter().zip((0u16..).step_by(64)) {
+            let (mut left, set) = (*word, word.count_ones() as usize);
+            let (parts, _) = out[count..].as_chunks_mut::<4>();
+            for (part, at) in parts.iter_mut().zip((0usize..).step_by(4)) {
+                for place in part {
+                    *place = first.wrapping_add(left.trailing_zeros() as u16);
+                    left &= left.wrapping_sub(1);
+                }
+                if at + 4 >= set {
+                    break;
+                }
+            }
+            count = count.wrapping_add(set);
+        }
+        count
+    }
 }
 
 #[cfg(test)]

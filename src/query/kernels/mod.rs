@@ -6,6 +6,7 @@
 //!   words   bits against bits: AND of many at once, OR of many, counts
 //!   ids     sorted ids against ids and bits; bits to ids
 //!   codes   pages of a column: ranges, look-ups, sums
+//!   spans   rows profile by profile: which stand before and after which
 //!   x86     the few by hand, where the compiler's vectors fall short
 //! ```
 //! Loops that follow ids into bits stay scalar and outside of the copies: as gathers they are four times slower.
@@ -14,16 +15,18 @@ mod level;
 
 mod codes;
 mod ids;
+mod spans;
 mod words;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
 pub use codes::{
-    CodeSet, PageBits, PagePlaces, Sums, bucket_hash, bucket_hashes, code_set, lookup, means, range, range_i64,
-    range_u32, sums, write_places,
+    CodeSet, MEAN_SUM_BITS, PageBits, PagePlaces, Sums, bucket_hash, bucket_hashes, code_set, lookup, means, range,
+    range_i64, range_u32, sum_and_count, sums, write_places,
 };
 pub use ids::{and_not_ids, count_in_bits, count_in_ids, for_each_bit, push_bits, retain_in_container};
 pub use level::{Level, level};
+pub use spans::{after, before, push_ranks, starts};
 pub use words::{
     TERMS_MAX, Term, and_assign, and_count_page, and_not_assign, and_terms, and_terms_count, count, fill, or_all,
     or_container,

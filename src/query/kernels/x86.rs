@@ -159,6 +159,117 @@ pub(super) fn write_bits(bits: &[u64], out: &mut [u16]) -> usize {
     count
 }
 
+#[target_feature(enable = "avx2")]
+fn load_32<T>(lane: &[T]) -> __m256i {
+    assert!(size_of_val(lane) >= 32);
+    // SAFETY: 32 bytes are there to be read; the load needs no alignment.
+    unsafe { _mm256_loadu_si256(lane.as_ptr().cast()) }
+}
+
+/// A bit for each byte that is set.
+#[target_feature(enable = "avx2")]
+fn mask_of_bytes(bytes: __m256i) -> u64 {
+    u64::from(_mm256_movemask_epi8(bytes) as u32)
+}
+
+/// A bit for each 16-bit lane that is set, those of `a` first.
+#[target_feature(enable = "avx2")]
+fn mask_of_words(a: __m256i, b: __m256i) -> u64 {
+    mask_of_bytes(_mm256_permute4x64_epi64::<0b11_01_10_00>(_mm256_packs_epi16(a, b)))
+}
+
+/// Marks the codes of a page with `code - low <= span`.
+#[target_feature(enable = "avx2")]
+pub(super) fn range_u8_by_32(codes: &[u8], low: u8, span: u8, out: &mut PageBits) {
+    let (low, span) = (_mm256_set1_epi8(low as i8), _mm256_set1_epi8(span as i8));
+    for (word, codes) in out.iter_mut().zip(codes.as_chunks::<64>().0) {
+        let (a, b) = (_mm256_sub_epi8(load_32(&codes[..32]), low), _mm256_sub_epi8(load_32(&codes[32..]), low));
+        let a = mask_of_bytes(_mm256_cmpeq_epi8(_mm256_min_epu8(a, span), a));
+        *word = a | mask_of_bytes(_mm256_cmpeq_epi8(_mm256_min_epu8(b, span), b)) << 32;
+    }
+}
+
+/// Marks the codes of a page with `code - low <= span`.
+#[target_feature(enable = "avx2")]
+pub(super) fn range_u16_by_32(codes: &[u16], low: u16, span: u16, out: &mut PageBits) {
+    let (low, span) = (_mm256_set1_epi16(low as i16), _mm256_set1_epi16(span as i16));
+    for (word, codes) in out.iter_mut().zip(codes.as_chunks::<64>().0) {
+        *word = 0;
+        for (half, codes) in codes.as_chunks::<32>().0.iter().enumerate() {
+            let (a, b) = (_mm256_sub_epi16(load_32(&codes[..16]), low), _mm256_sub_epi16(load_32(&codes[16..]), low));
+            let (a_is, b_is) = (_mm256_min_epu16(a, span), _mm256_min_epu16(b, span));
+            *word |= mask_of_words(_mm256_cmpeq_epi16(a_is, a), _mm256_cmpeq_epi16(b_is, b)) << (half * 32);
+        }
+    }
+}
+
+/// Marks the codes of a page with `code - low <= span`.
+#[target_feature(enable = "avx2")]
+pub(super) fn range_u32_by_32(codes: &[u32], low: u32, span: u32, out: &mut PageBits) {
+    let (low, span) = (_mm256_set1_epi32(low as i32), _mm256_set1_epi32(span as i32));
+    // Packing leaves the halves of the four vectors in turn.
+    let in_order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
+    for (word, codes) in out.iter_mut().zip(codes.as_chunks::<64>().0) {
+        *word = 0;
+        for (half, codes) in codes.as_chunks::<32>().0.iter().enumerate() {
+            let mut is = [_mm256_setzero_si256(); 4];
+            for (is, codes) in is.iter_mut().zip(codes.as_chunks::<8>().0) {
+                let codes = _mm256_sub_epi32(load_32(codes), low);
+                *is = _mm256_cmpeq_epi32(_mm256_min_epu32(codes, span), codes);
+            }
+            let words = [_mm256_packs_epi32(is[0], is[1]), _mm256_packs_epi32(is[2], is[3])];
+            let bytes = _mm256_packs_epi16(words[0], words[1]);
+            *word |= mask_of_bytes(_mm256_permutevar8x32_epi32(bytes, in_order)) << (half * 32);
+        }
+    }
+}
+
+/// Marks the codes of a page that are in a set of 256: the low half of a code finds a byte, which has a bit for each
+/// upper half below 8 or from there on.
+#[target_feature(enable = "avx2")]
+pub(super) fn lookup_u8_by_32(codes: &[u8], set: &[u64; 4], out: &mut PageBits) {
+    let mut tables = [[0u8; 32]; 2];
+    for code in (0..256usize).filter(|code| set[code / 64] >> (code % 64) & 1 == 1) {
+        let (low, high) = (code % 16, code / 16);
+        let table = &mut tables[high / 8];
+        table[low] |= 1 << (high % 8);
+        table[low + 16] |= 1 << (high % 8);
+    }
+    let bit_of: [u8; 32] = std::array::from_fn(|high| 1 << (high % 8));
+    let (below_8, from_8, bit_of) = (load_32(&tables[0]), load_32(&tables[1]), load_32(&bit_of));
+    let fifteen = _mm256_set1_epi8(15);
+    for (word, codes) in out.iter_mut().zip(codes.as_chunks::<64>().0) {
+        *word = 0;
+        for (half, codes) in codes.as_chunks::<32>().0.iter().enumerate() {
+            let codes = load_32(codes);
+            let (low, high) =
+                (_mm256_and_si256(codes, fifteen), _mm256_and_si256(_mm256_srli_epi16::<4>(codes), fifteen));
+            let (below_8, from_8) = (_mm256_shuffle_epi8(below_8, low), _mm256_shuffle_epi8(from_8, low));
+            let bit = _mm256_shuffle_epi8(bit_of, high);
+            let found = _mm256_and_si256(_mm256_blendv_epi8(below_8, from_8, codes), bit);
+            *word |= mask_of_bytes(_mm256_cmpeq_epi8(found, bit)) << (half * 32);
+        }
+    }
+}
+
+/// Marks the codes of a page that are not the one before; the first is left out.
+#[target_feature(enable = "avx2")]
+pub(super) fn starts_u16(codes: &[u16], out: &mut PageBits) {
+    let Some(first) = codes.first() else { return };
+    let mut head = [*first; 65];
+    head[1..].copy_from_slice(&codes[..64]);
+    for (at, (word, lane)) in out.iter_mut().zip(codes.as_chunks::<64>().0).enumerate() {
+        let before = if at == 0 { &head[..64] } else { &codes[at * 64 - 1..][..64] };
+        *word = 0;
+        for (half, (lane, before)) in lane.as_chunks::<32>().0.iter().zip(before.as_chunks::<32>().0).enumerate() {
+            let a = _mm256_cmpeq_epi16(load_32(&lane[..16]), load_32(&before[..16]));
+            let b = _mm256_cmpeq_epi16(load_32(&lane[16..]), load_32(&before[16..]));
+            *word |= mask_of_words(a, b) << (half * 32);
+        }
+        *word = !*word;
+    }
+}
+
 /// Marks the codes of a page with `code - low <= span`.
 #[target_feature(enable = "avx512f,avx512bw")]
 pub(super) fn range_u8(codes: &[u8], low: u8, span: u8, out: &mut PageBits) {
