@@ -15,7 +15,7 @@ use super::audiences::Lookup;
 use super::behaviour::named_event;
 use super::{Result, Space};
 use crate::query::bind::{Warning, day_number, request_fault};
-use crate::query::breakdown::breakdown;
+use crate::query::breakdown::{Breakdown, breakdown};
 use crate::query::cell::Cell;
 use crate::query::count::{CountAnswer, count_answer};
 use crate::query::crosstab::{Crosstab, crosstab};
@@ -189,14 +189,14 @@ impl Space {
     /// The question's faults, its limits, or damage.
     pub fn count(&self, question: &Question, with_breakdown: bool) -> Result<Answer<CountAnswer>> {
         self.ask(question, |asked| {
-            let mut answer = count_answer(asked.ctx, asked.audience, asked.base)?;
-            if with_breakdown {
-                answer.clauses = Some(match asked.predicate {
-                    Some(parsed) => breakdown(&mut Binder::new(asked.ctx, &parsed.source), &parsed.ast)?,
-                    None => Vec::new(),
-                });
-            }
-            Ok(answer)
+            let Some(parsed) = asked.predicate.filter(|_| with_breakdown) else {
+                let counted = query::totals::count(asked.ctx, asked.audience)?;
+                let clauses = with_breakdown.then(Vec::new);
+                return Ok(CountAnswer { clauses, ..count_answer(asked.ctx, asked.audience, counted, asked.base)? });
+            };
+            let Breakdown { count, clauses } = breakdown(&mut Binder::new(asked.ctx, &parsed.source), &parsed.ast)?;
+            let answer = count_answer(asked.ctx, asked.audience, count, asked.base)?;
+            Ok(CountAnswer { clauses: Some(clauses), ..answer })
         })
     }
 

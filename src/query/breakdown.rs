@@ -1,31 +1,26 @@
-//! Breakdown: each clause of a question alone, and the question without it, all in one pass over the people.
-//! Knows a tree of clauses and bits; what a clause means is the binder's.
+//! Breakdown: each clause of a question alone, the question without it, and the question itself, all in one pass over
+//! the people. Knows a tree of clauses and sets; what a clause means is the binder's.
 //!
 //! Of any place in the tree the whole question is `x ? T : F`, bit by bit, where x is what stands there: T and F are
 //! found on the way down from the root, and taking a child out of its group leaves `o ? T : F`, o being the others.
-//! So a clause costs a few passes over bits that are in the first cache, whatever the size of the tree.
+//! So a tree becomes one program of a few steps a clause, whatever its size, which runs over each chunk's bits.
 
 use std::collections::HashMap;
 
 use queryparser::ast::{Predicate, PredicateKind};
-use storage::container::Bits;
-use storage::ids::{CHUNK_WORDS, KNOWN, STRIPE_CHUNKS};
+use storage::container::{Bits, ContainerRef};
+use storage::ids::{CHUNK_WORDS, KNOWN};
 
 use super::bind::Binder;
 use super::context::Context;
 use super::count::ClauseCount;
 use super::error::{Error, Result};
-use super::exec::{Scratch, Stripe};
-use super::kernels;
+use super::exec::{ChunkBits, Scratch, Stripe};
+use super::kernels::{self, Operand, Program, Room};
 use super::plan::Node;
-
-/// Words that are worked on at a time: what every part of a tree holds of them fits the first cache.
-const BLOCK_WORDS: usize = 64;
 
 /// Most clauses that are told apart: each takes a chunk's bits while it is counted.
 const CLAUSES_MAX: usize = 2_000;
-
-type Block = [u64; BLOCK_WORDS];
 
 /// A part of the question; clauses by their number.
 enum Part {
@@ -35,21 +30,32 @@ enum Part {
     Group { is_and: bool, children: Vec<Part> },
 }
 
-/// Counts each clause of a predicate alone, and the whole without it.
+/// What a question's clauses come to.
+#[derive(Debug, PartialEq)]
+pub struct Breakdown {
+    /// Members of the question.
+    pub count: u64,
+    /// By clause, in their order.
+    pub clauses: Vec<ClauseCount>,
+}
+
+/// Counts a predicate, each of its clauses alone, and the whole without it.
 ///
 /// # Errors
 /// As binding and counting.
-pub fn breakdown(binder: &mut Binder<'_>, predicate: &Predicate) -> Result<Vec<ClauseCount>> {
+pub fn breakdown(binder: &mut Binder<'_>, predicate: &Predicate) -> Result<Breakdown> {
     let clauses = queryparser::clauses(predicate);
     if clauses.len() > CLAUSES_MAX {
         return Err(Error::TooLarge { what: "clauses", asked: clauses.len() as u64, max: CLAUSES_MAX as u64 });
     }
     let nodes = clauses.iter().map(|clause| binder.plan(at(predicate, &clause.steps))).collect::<Result<Vec<_>>>()?;
     let numbers: HashMap<&[usize], usize> = clauses.iter().map(|clause| &clause.steps[..]).zip(0..).collect();
-    let tree = part(predicate, &mut Vec::new(), &numbers);
-    let counts = counted(binder.ctx, &tree, &nodes)?;
-    let counts = clauses.into_iter().zip(counts);
-    Ok(counts.map(|(clause, (count, without))| ClauseCount { path: clause.path, count, without }).collect())
+    let questions = Questions::new(&part(predicate, &mut Vec::new(), &numbers), nodes.len());
+    let (alone, joined) = counted(binder.ctx, &questions, &nodes)?;
+    let (count, without) = joined.split_last().map_or((0, &[][..]), |(last, rest)| (*last, rest));
+    let counts = clauses.into_iter().zip(alone.into_iter().zip(without));
+    let clauses = counts.map(|(clause, (count, without))| ClauseCount { path: clause.path, count, without: *without });
+    Ok(Breakdown { count, clauses: clauses.collect() })
 }
 
 fn at<'p>(predicate: &'p Predicate, steps: &[usize]) -> &'p Predicate {
@@ -82,132 +88,181 @@ fn part(predicate: &Predicate, steps: &mut Vec<usize>, numbers: &HashMap<&[usize
     }
 }
 
-/// By clause: how many it holds alone, and the whole without it.
-type Counts = Vec<(u64, u64)>;
+/// A set of a program whose first input is everyone: what is plainly all or nothing takes no step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Set {
+    Nobody,
+    Everyone,
+    Of(Operand),
+}
 
-fn counted(ctx: &Context<'_>, tree: &Part, nodes: &[Node]) -> Result<Counts> {
-    let empty = || Box::new([0; CHUNK_WORDS]);
+/// Who is asked about in all: the question without each clause, and last the question itself.
+struct Questions {
+    program: Program,
+    /// What is counted, in the program's order where it needs one.
+    sets: Vec<Set>,
+}
+
+const EVERYONE: Operand = Operand::Input(0);
+
+impl Questions {
+    fn new(tree: &Part, clauses: usize) -> Questions {
+        let mut program = Program::default();
+        let mut sets = vec![Set::Nobody; clauses];
+        let whole = tree.set(&mut program);
+        tree.down(&mut program, Set::Everyone, Set::Nobody, Set::Everyone, &mut sets);
+        sets.push(whole);
+        for set in &sets {
+            if let Set::Of(operand) = set {
+                program.count(*operand);
+            }
+        }
+        Questions { program, sets }
+    }
+
+    /// The counts of all sets, where `counts` are those of the program.
+    fn told(&self, everyone: u64, counts: &[u64]) -> Vec<u64> {
+        let mut counts = counts.iter();
+        let told = self.sets.iter().map(|set| match set {
+            Set::Nobody => 0,
+            Set::Everyone => everyone,
+            Set::Of(_) => counts.next().copied().unwrap_or(0),
+        });
+        told.collect()
+    }
+}
+
+/// How many each clause holds alone, and what the questions come to.
+fn counted(ctx: &Context<'_>, questions: &Questions, nodes: &[Node]) -> Result<(Vec<u64>, Vec<u64>)> {
+    const NOBODY: &Bits = &[0; CHUNK_WORDS];
+    let start = || Counter {
+        alone: vec![0; nodes.len()],
+        joined: vec![0; questions.sets.len()],
+        room: Room::default(),
+        scratch: Scratch::default(),
+    };
     let sum = ctx.fold_stripes(
-        || {
-            let leaves = nodes.iter().map(|_| empty()).collect();
-            (vec![(0u64, 0u64); nodes.len()], Scratch::default(), Chunk { live: empty(), leaves })
-        },
-        |(counts, scratch, members), stripe| {
+        start,
+        |counter, stripe| {
             let runs = nodes.iter().map(|node| Stripe::open(ctx.view, node, stripe)).collect::<Result<Vec<_>>>()?;
             let live = ctx.view.live().stripe(stripe).bitmaps()?.value(KNOWN).containers;
-            for chunk in 0..STRIPE_CHUNKS {
-                if live[chunk].cardinality() == 0 {
+            let mut everyone = [0; CHUNK_WORDS];
+            for (chunk, live) in live.iter().enumerate() {
+                if live.cardinality() == 0 {
                     continue;
                 }
-                kernels::fill(live[chunk], &mut members.live);
-                for ((run, bits), (alone, _)) in runs.iter().zip(&mut members.leaves).zip(counts.iter_mut()) {
-                    if let Some((lent, count)) = run.lent_bits(chunk) {
-                        bits.copy_from_slice(lent);
-                        *alone += u64::from(count);
-                    } else if let Some(set) = run.chunk(chunk, scratch) {
-                        kernels::fill(set.as_container(), bits);
-                        *alone += u64::from(set.count());
-                        scratch.recycle(set);
-                    } else {
-                        bits.fill(0);
+                let everyone = match *live {
+                    ContainerRef::Bits(bits, _) => bits,
+                    other => {
+                        kernels::fill(other, &mut everyone);
+                        &everyone
                     }
+                };
+                let clauses = runs.iter().map(|run| run.chunk_bits(chunk, &mut counter.scratch));
+                let clauses: Vec<Option<ChunkBits<'_>>> = clauses.collect();
+                for (alone, bits) in counter.alone.iter_mut().zip(&clauses) {
+                    *alone += bits.as_ref().map_or(0, |bits| u64::from(bits.count()));
                 }
-                for block in 0..CHUNK_WORDS / BLOCK_WORDS {
-                    let live = members.block(&members.live, block);
-                    tree.down(members, block, &live, &[0; BLOCK_WORDS], &live, counts);
-                }
+                let inputs = clauses.iter().map(|bits| bits.as_ref().map_or(NOBODY, ChunkBits::bits));
+                let inputs: Vec<&Bits> = std::iter::once(everyone).chain(inputs).collect();
+                questions.program.run(&inputs, &mut counter.room, &mut counter.joined);
+                clauses.into_iter().flatten().for_each(|bits| counter.scratch.recycle_bits(bits));
             }
             Ok(())
         },
-        |(mut a, scratch, members), (b, ..)| {
-            a.iter_mut().zip(b).for_each(|(a, b)| *a = (a.0 + b.0, a.1 + b.1));
-            (a, scratch, members)
+        |mut a, b| {
+            a.alone.iter_mut().zip(b.alone).for_each(|(a, b)| *a += b);
+            a.joined.iter_mut().zip(b.joined).for_each(|(a, b)| *a += b);
+            a
         },
     )?;
-    Ok(sum.0)
+    Ok((sum.alone, questions.told(ctx.everyone(), &sum.joined)))
 }
 
-/// Who of a chunk lives, and who is in each clause.
-struct Chunk {
-    live: Box<Bits>,
-    leaves: Vec<Box<Bits>>,
-}
-
-impl Chunk {
-    fn block(&self, bits: &Bits, block: usize) -> Block {
-        bits.as_chunks::<BLOCK_WORDS>().0[block]
-    }
+struct Counter {
+    alone: Vec<u64>,
+    joined: Vec<u64>,
+    room: Room,
+    scratch: Scratch,
 }
 
 impl Part {
-    /// Whose bits it holds.
-    fn value(&self, members: &Chunk, block: usize) -> Block {
+    /// Whom it holds.
+    fn set(&self, program: &mut Program) -> Set {
         match self {
-            Part::Constant(false) => [0; BLOCK_WORDS],
-            Part::Constant(true) => members.block(&members.live, block),
-            Part::Clause(number) => members.block(&members.leaves[*number], block),
+            Part::Constant(false) => Set::Nobody,
+            Part::Constant(true) => Set::Everyone,
+            Part::Clause(number) => Set::Of(Operand::Input(number + 1)),
             Part::Not(inner) => {
-                let (live, value) = (members.block(&members.live, block), inner.value(members, block));
-                std::array::from_fn(|at| live[at] & !value[at])
+                let inner = inner.set(program);
+                chosen(program, inner, Set::Nobody, Set::Everyone)
             }
             Part::Group { is_and, children } => {
-                let mut values = children.iter().map(|child| child.value(members, block));
-                let first = values.next().unwrap_or([0; BLOCK_WORDS]);
-                values.fold(first, |sum, value| joined(*is_and, &sum, &value))
+                let mut sets = children.iter().map(|child| child.set(program)).collect::<Vec<_>>().into_iter();
+                let first = sets.next().unwrap_or(Set::Nobody);
+                sets.fold(first, |sum, set| joined(program, *is_and, sum, set))
             }
         }
     }
 
-    /// Counts the clauses in it. The whole is `x ? then : or_else` of what stands here, and `without` once it is taken out.
-    fn down(
-        &self,
-        members: &Chunk,
-        block: usize,
-        then: &Block,
-        or_else: &Block,
-        without: &Block,
-        counts: &mut [(u64, u64)],
-    ) {
+    /// Finds the whole without each clause in it. The whole is `x ? then : or_else` of what stands here, and `without`
+    /// once it is taken out.
+    fn down(&self, program: &mut Program, then: Set, or_else: Set, without: Set, sets: &mut [Set]) {
         match self {
             Part::Constant(_) => {}
-            Part::Clause(number) => {
-                counts[*number].1 += without.iter().map(|word| u64::from(word.count_ones())).sum::<u64>();
-            }
+            Part::Clause(number) => sets[*number] = without,
             // Whatever is taken out of a NOT takes the NOT with it.
-            Part::Not(inner) => inner.down(members, block, or_else, then, without, counts),
+            Part::Not(inner) => inner.down(program, or_else, then, without, sets),
             Part::Group { is_and, children } => {
-                let neutral = if *is_and { members.block(&members.live, block) } else { [0; BLOCK_WORDS] };
-                let values: Vec<Block> = children.iter().map(|child| child.value(members, block)).collect();
+                let neutral = if *is_and { Set::Everyone } else { Set::Nobody };
+                let values: Vec<Set> = children.iter().map(|child| child.set(program)).collect();
                 // What follows each child, joined.
                 let mut after = vec![neutral; children.len() + 1];
                 for at in (1..=children.len()).rev() {
-                    after[at - 1] = joined(*is_and, &after[at], &values[at - 1]);
+                    after[at - 1] = joined(program, *is_and, after[at], values[at - 1]);
                 }
                 let mut before = neutral;
                 for (at, child) in children.iter().enumerate() {
-                    let others = joined(*is_and, &before, &after[at + 1]);
-                    let rest = chosen(&others, then, or_else);
+                    let others = joined(program, *is_and, before, after[at + 1]);
+                    let rest = chosen(program, others, then, or_else);
                     match is_and {
-                        true => child.down(members, block, &rest, or_else, &rest, counts),
-                        false => child.down(members, block, then, &rest, &rest, counts),
+                        true => child.down(program, rest, or_else, rest, sets),
+                        false => child.down(program, then, rest, rest, sets),
                     }
-                    before = joined(*is_and, &before, &values[at]);
+                    before = joined(program, *is_and, before, values[at]);
                 }
             }
         }
     }
 }
 
-fn joined(is_and: bool, a: &Block, b: &Block) -> Block {
-    match is_and {
-        true => std::array::from_fn(|at| a[at] & b[at]),
-        false => std::array::from_fn(|at| a[at] | b[at]),
+fn joined(program: &mut Program, is_and: bool, a: Set, b: Set) -> Set {
+    match (is_and, a, b) {
+        (true, Set::Everyone, other) | (true, other, Set::Everyone) => other,
+        (true, Set::Nobody, _) | (true, _, Set::Nobody) => Set::Nobody,
+        (false, Set::Everyone, _) | (false, _, Set::Everyone) => Set::Everyone,
+        (false, Set::Nobody, other) | (false, other, Set::Nobody) => other,
+        (true, Set::Of(a), Set::Of(b)) => Set::Of(program.and(a, b)),
+        (false, Set::Of(a), Set::Of(b)) => Set::Of(program.or(a, b)),
     }
 }
 
-/// `bits ? then : or_else`.
-fn chosen(bits: &Block, then: &Block, or_else: &Block) -> Block {
-    std::array::from_fn(|at| (bits[at] & then[at]) | (!bits[at] & or_else[at]))
+/// `set ? then : or_else`.
+fn chosen(program: &mut Program, set: Set, then: Set, or_else: Set) -> Set {
+    let bits = match set {
+        Set::Everyone => return then,
+        Set::Nobody => return or_else,
+        Set::Of(bits) => bits,
+    };
+    match (then, or_else) {
+        (then, or_else) if then == or_else => then,
+        (then, Set::Nobody) => joined(program, true, set, then),
+        (Set::Everyone, or_else) => joined(program, false, set, or_else),
+        (Set::Nobody, Set::Everyone) => Set::Of(program.and_not(EVERYONE, bits)),
+        (Set::Nobody, Set::Of(rest)) => Set::Of(program.and_not(rest, bits)),
+        (Set::Of(then), Set::Everyone) => Set::Of(program.choose(bits, then, EVERYONE)),
+        (Set::Of(then), Set::Of(or_else)) => Set::Of(program.choose(bits, then, or_else)),
+    }
 }
 
 #[cfg(test)]
@@ -235,11 +290,38 @@ mod tests {
                 let children = (0..2 + next() % 3).map(|_| random(next, depth - 1, clauses)).collect();
                 Part::Group { is_and, children }
             }
+            5 if depth < 4 => Part::Constant(next().is_multiple_of(2)),
             _ => {
                 *clauses += 1;
                 Part::Clause(*clauses - 1)
             }
         }
+    }
+
+    /// Whom a tree holds of the inputs, everyone first.
+    fn naive(part: &Part, inputs: &[Box<Bits>]) -> Box<Bits> {
+        let each = |word: &dyn Fn(usize) -> u64| Box::new(std::array::from_fn(word));
+        match part {
+            Part::Constant(false) => each(&|_| 0),
+            Part::Constant(true) => inputs[0].clone(),
+            Part::Clause(number) => inputs[number + 1].clone(),
+            Part::Not(inner) => {
+                let inner = naive(inner, inputs);
+                each(&|at| inputs[0][at] & !inner[at])
+            }
+            Part::Group { is_and, children } => {
+                let sets: Vec<_> = children.iter().map(|child| naive(child, inputs)).collect();
+                each(&|at| {
+                    let words = sets.iter().map(|set| set[at]);
+                    let word = if *is_and { words.reduce(|a, b| a & b) } else { words.reduce(|a, b| a | b) };
+                    word.unwrap_or(0)
+                })
+            }
+        }
+    }
+
+    fn count(bits: &Bits) -> u64 {
+        bits.iter().map(|word| u64::from(word.count_ones())).sum()
     }
 
     #[test]
@@ -253,15 +335,18 @@ mod tests {
             let mut clauses = 0;
             let tree = random(&mut next, 4, &mut clauses);
             let live: Box<Bits> = Box::new(std::array::from_fn(|_| next() | next()));
-            let leaves = (0..clauses).map(|_| Box::new(std::array::from_fn(|at| next() & live[at]))).collect();
-            let members = Chunk { live, leaves };
-            let mut counts = vec![(0, 0); clauses];
-            let live = members.block(&members.live, 3);
-            tree.down(&members, 3, &live, &[0; BLOCK_WORDS], &live, &mut counts);
-            for (clause, (_, without)) in counts.into_iter().enumerate() {
-                let rest = removed(&tree, clause).map_or(live, |rest| rest.value(&members, 3));
-                assert_eq!(without, rest.iter().map(|word| u64::from(word.count_ones())).sum::<u64>());
+            let mut inputs = vec![live.clone()];
+            inputs.extend((0..clauses).map(|_| Box::new(std::array::from_fn(|at| next() & live[at]))));
+            let questions = Questions::new(&tree, clauses);
+            let mut counts = vec![0; clauses + 1];
+            let lent: Vec<&Bits> = inputs.iter().map(|bits| &**bits).collect();
+            questions.program.run(&lent, &mut Room::default(), &mut counts);
+            let told = questions.told(count(&live), &counts);
+            for (clause, without) in told[..clauses].iter().enumerate() {
+                let rest = removed(&tree, clause).map_or(live.clone(), |rest| naive(&rest, &inputs));
+                assert_eq!(*without, count(&rest));
             }
+            assert_eq!(told[clauses], count(&naive(&tree, &inputs)));
         }
     }
 }

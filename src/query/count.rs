@@ -33,12 +33,12 @@ pub struct ClauseCount {
     pub without: u64,
 }
 
-/// Counts an audience against a base.
+/// Measures an audience of `counted` members against a base.
 ///
 /// # Errors
 /// The budget's, or damage of the store.
-pub fn count_answer(ctx: &Context<'_>, audience: &Node, base: &Node) -> Result<CountAnswer> {
-    let (counted, base_count) = (count(ctx, audience)?, count(ctx, base)?);
+pub fn count_answer(ctx: &Context<'_>, audience: &Node, counted: u64, base: &Node) -> Result<CountAnswer> {
+    let base_count = count(ctx, base)?;
     let both = match base {
         Node::Everyone => counted,
         base => count(ctx, &Node::and(vec![audience.clone(), base.clone()]).ordered(ctx.everyone()))?,

@@ -1,8 +1,9 @@
 //! Overlap: how several audiences lie over each other, every region of them exactly, in one pass.
 //! Knows bits of a chunk; knows no names.
 //!
-//! The members of any audience are parted by the first one into those in it and those not, each part by the second, and
-//! so on; a part that is empty is not parted further, one of few members is looked up member by member.
+//! Of up to five audiences all intersections are counted in one pass, and what lies in an intersection and in no audience
+//! more follows by subtracting. Where there are more, the members of any are first parted by the others: those in it and
+//! those not, each part by the next one, and so on. Few members are looked up one by one.
 
 use serde::Serialize;
 use storage::container::Bits;
@@ -11,14 +12,17 @@ use storage::ids::{CHUNK_WORDS, STRIPE_CHUNKS};
 use super::context::Context;
 use super::count::ratio;
 use super::error::Result;
-use super::exec::{Scratch, Stripe};
-use super::kernels;
+use super::exec::{ChunkBits, ChunkSet, Scratch, Stripe};
+use super::kernels::{self, Operand, Program, Room};
 use super::plan::Node;
 
 /// Most audiences of one overlap.
 pub const AUDIENCES_MAX: usize = 12;
-/// A part of at most so many members is looked up one by one.
-const FEW: u32 = 256;
+/// Audiences whose intersections are counted at once.
+const TOGETHER_MAX: usize = 5;
+/// At most so many members are looked up one by one.
+const FEW: u32 = 1024;
+const NOBODY: &Bits = &[0; CHUNK_WORDS];
 
 /// What lies where.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -59,9 +63,8 @@ pub struct Pair {
 /// # Errors
 /// The budget's, or damage of the store.
 pub fn overlap(ctx: &Context<'_>, audiences: &[Node]) -> Result<Overlap> {
-    let regions = 1usize << audiences.len();
     let counted = ctx.fold_stripes(
-        || Counter { counts: vec![0u64; regions], scratch: Scratch::default(), sets: Vec::new(), parts: Vec::new() },
+        || Counter::new(audiences.len()),
         |counter, stripe| {
             let runs = audiences.iter().map(|node| Stripe::open(ctx.view, node, stripe)).collect::<Result<Vec<_>>>()?;
             (0..STRIPE_CHUNKS).for_each(|chunk| counter.add(&runs, chunk));
@@ -98,71 +101,110 @@ fn told(counts: &[u64], audiences: usize) -> Overlap {
     }
 }
 
+/// Counts regions, chunk by chunk.
 struct Counter {
     /// By region: the bits of its number say which audiences it is in.
     counts: Vec<u64>,
+    /// Every intersection of the last audiences, at most [`TOGETHER_MAX`], among members where there are audiences before.
+    intersections: Program,
+    /// How many audiences come before those.
+    parted: usize,
+    room: Room,
     scratch: Scratch,
-    /// Members of the present chunk, by audience.
-    sets: Vec<Box<Bits>>,
-    /// A part for each depth.
-    parts: Vec<Box<Bits>>,
 }
 
 impl Counter {
+    fn new(audiences: usize) -> Counter {
+        let parted = audiences.saturating_sub(TOGETHER_MAX);
+        Counter {
+            counts: vec![0; 1 << audiences],
+            intersections: intersections(audiences - parted, parted > 0),
+            parted,
+            room: Room::default(),
+            scratch: Scratch::default(),
+        }
+    }
+
     fn add(&mut self, runs: &[Stripe<'_>], chunk: usize) {
-        let empty = || Box::new([0; CHUNK_WORDS]);
-        self.sets.resize_with(runs.len(), empty);
-        self.parts.resize_with(runs.len() + 1, empty);
-        let mut any = std::mem::replace(&mut self.parts[0], empty());
+        let sets = runs.iter().map(|run| run.chunk_bits(chunk, &mut self.scratch)).collect::<Vec<_>>();
+        let bits: Vec<&Bits> = sets.iter().map(|set| set.as_ref().map_or(NOBODY, ChunkBits::bits)).collect();
+        let members = sets.iter().flatten().fold(0u32, |sum, set| sum.saturating_add(set.count()));
+        self.add_sets(&bits, members);
+        sets.into_iter().flatten().for_each(|set| self.scratch.recycle_bits(set));
+    }
+
+    /// Counts the regions of some sets that have at most `members` members in all.
+    fn add_sets(&mut self, sets: &[&Bits], members: u32) {
+        if members == 0 {
+            return;
+        }
+        if self.parted == 0 && members > FEW {
+            return self.count_together(sets, 0);
+        }
+        let mut any = self.scratch.bits();
         any.fill(0);
-        let mut has_any = false;
-        for (run, bits) in runs.iter().zip(&mut self.sets) {
-            match run.chunk(chunk, &mut self.scratch) {
-                Some(set) => {
-                    kernels::fill(set.as_container(), bits);
-                    kernels::or_container(set.as_container(), &mut any);
-                    self.scratch.recycle(set);
-                    has_any = true;
-                }
-                None => bits.fill(0),
-            }
-        }
-        if has_any {
-            self.part(&any, kernels::count(&any), 0, 0);
-        }
-        self.parts[0] = any;
+        kernels::or_all(sets, &mut any);
+        let count = kernels::count(&any);
+        self.part(sets, &any, count, 0, 0);
+        self.scratch.recycle(ChunkSet::Bits(any));
     }
 
     /// Parts some members by the audiences from `depth` on; `region` says what is known of them.
-    fn part(&mut self, members: &Bits, count: u32, depth: usize, region: usize) {
-        if count == 0 {
-            return;
-        }
-        if depth == self.sets.len() {
-            self.counts[region] += u64::from(count);
-            return;
-        }
+    fn part(&mut self, sets: &[&Bits], members: &Bits, count: u32, depth: usize, region: usize) {
         if count <= FEW {
             kernels::for_each_bit(members, |low| {
                 let (word, bit) = (usize::from(low) / 64, low % 64);
-                let rest = self.sets[depth..].iter().zip(depth..);
+                let rest = sets[depth..].iter().zip(depth..);
                 let inside = rest.fold(region, |region, (set, at)| region | ((set[word] >> bit & 1) as usize) << at);
                 self.counts[inside] += 1;
             });
             return;
         }
-        let mut part = std::mem::replace(&mut self.parts[depth + 1], Box::new([0; CHUNK_WORDS]));
-        part.copy_from_slice(members);
-        kernels::and_assign(&mut part, &self.sets[depth]);
-        let inside = kernels::count(&part);
-        self.part(&part, inside, depth + 1, region | 1 << depth);
-        if inside < count {
-            part.copy_from_slice(members);
-            kernels::and_not_assign(&mut part, &self.sets[depth]);
-            self.part(&part, count - inside, depth + 1, region);
+        if depth == self.parted {
+            let inputs: Vec<&Bits> = std::iter::once(members).chain(sets[depth..].iter().copied()).collect();
+            return self.count_together(&inputs, region);
         }
-        self.parts[depth + 1] = part;
+        let mut part = self.scratch.bits();
+        kernels::and_terms(&[(members, 0), (sets[depth], 0)], &mut part);
+        let inside = kernels::count(&part);
+        self.part(sets, &part, inside, depth + 1, region | 1 << depth);
+        kernels::and_terms(&[(members, 0), (sets[depth], u64::MAX)], &mut part);
+        self.part(sets, &part, count - inside, depth + 1, region);
+        self.scratch.recycle(ChunkSet::Bits(part));
     }
+
+    /// Counts the regions of the program's inputs.
+    fn count_together(&mut self, inputs: &[&Bits], region: usize) {
+        let mut counts = [0; 1 << TOGETHER_MAX];
+        // Without members to be among, the intersection of nothing is not counted.
+        let first = usize::from(self.parted == 0);
+        self.intersections.run(inputs, &mut self.room, &mut counts[first..]);
+        let regions = self.counts.len() >> self.parted;
+        for audience in (0..TOGETHER_MAX).map(|at| 1 << at).take_while(|audience| *audience < regions) {
+            // Of those in an intersection who are in one more audience, they are not in this region.
+            for at in (first..regions).filter(|at| at & audience == 0) {
+                counts[at] -= counts[at | audience];
+            }
+        }
+        for (at, count) in (first..regions).zip(&counts[first..]) {
+            self.counts[region | at << self.parted] += count;
+        }
+    }
+}
+
+/// Counts every intersection of some inputs, by the number whose bits say of which; where they are counted `among` others,
+/// these are the first input, and the intersection of none is all of them.
+fn intersections(sets: usize, among: bool) -> Program {
+    let mut program = Program::default();
+    let mut found: Vec<Option<Operand>> = vec![among.then_some(Operand::Input(0))];
+    for number in 1usize..1 << sets {
+        let last = number.ilog2() as usize;
+        let set = Operand::Input(last + usize::from(among));
+        let rest = found[number & !(1 << last)];
+        found.push(Some(rest.map_or(set, |rest| program.and(rest, set))));
+    }
+    found.into_iter().flatten().for_each(|set| program.count(set));
+    program
 }
 
 #[cfg(test)]
@@ -186,24 +228,26 @@ mod tests {
             state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
             state >> 3
         };
-        // Dense and sparse ones, so that both ways are gone.
-        let sets: Vec<Box<Bits>> = (0..5)
-            .map(|set| {
-                Box::new(std::array::from_fn(
-                    |_| if set < 3 { next() } else { next() & next() & next() & next() & next() },
-                ))
-            })
-            .collect();
-        let mut any = [0; CHUNK_WORDS];
-        sets.iter().for_each(|set| any.iter_mut().zip(set.iter()).for_each(|(any, word)| *any |= word));
-        let mut wanted = vec![0u64; 32];
-        for low in 0..65_536usize {
-            let region = (0..5).fold(0, |region, at| region | ((sets[at][low / 64] >> (low % 64) & 1) as usize) << at);
-            wanted[region] += u64::from(region > 0);
+        for audiences in 2..=8 {
+            // Dense ones, sparse ones and an empty one; at last only few members.
+            for sparse in [0, audiences / 2, audiences] {
+                let sets: Vec<Box<Bits>> = (0..audiences)
+                    .map(|set| match set {
+                        1 => Box::new([0; CHUNK_WORDS]),
+                        _ if set >= sparse => Box::new(std::array::from_fn(|_| next())),
+                        _ => Box::new(std::array::from_fn(|_| (0..9).fold(u64::MAX, |word, _| word & next()))),
+                    })
+                    .collect();
+                let sets: Vec<&Bits> = sets.iter().map(|set| &**set).collect();
+                let mut wanted = vec![0u64; 1 << audiences];
+                for low in 0..65_536usize {
+                    let is_in = |at: usize| ((sets[at][low / 64] >> (low % 64) & 1) as usize) << at;
+                    wanted[(0..audiences).fold(0, |region, at| region | is_in(at))] += 1;
+                }
+                let mut counter = Counter::new(audiences);
+                counter.add_sets(&sets, sets.iter().map(|set| kernels::count(set)).sum());
+                assert_eq!(counter.counts[1..], wanted[1..], "{audiences} audiences, {sparse} of them sparse");
+            }
         }
-        let parts = (0..=5).map(|_| Box::new([0; CHUNK_WORDS])).collect();
-        let mut counter = Counter { counts: vec![0; 32], scratch: Scratch::default(), sets, parts };
-        counter.part(&any, kernels::count(&any), 0, 0);
-        assert_eq!(counter.counts, wanted);
     }
 }

@@ -5,6 +5,7 @@
 //!   level   baseline · AVX2 · AVX-512: found once at run time; one body, three copies
 //!   words   bits against bits: AND of many at once, OR of many, counts
 //!   ids     sorted ids against ids and bits; bits to ids
+//!   program many sets of a chunk joined in many ways, block by block, and counts of what comes out
 //!   codes   pages of a column: ranges, look-ups, sums
 //!   spans   rows profile by profile: which stand before and after which
 //!   x86     the few by hand, where the compiler's vectors fall short
@@ -15,6 +16,7 @@ mod level;
 
 mod codes;
 mod ids;
+mod program;
 mod spans;
 mod words;
 #[cfg(target_arch = "x86_64")]
@@ -26,6 +28,7 @@ pub use codes::{
 };
 pub use ids::{and_not_ids, count_in_bits, count_in_ids, for_each_bit, push_bits, retain_in_container};
 pub use level::{Level, level};
+pub use program::{Operand, Program, Room};
 pub use spans::{after, before, push_ranks, starts};
 pub use words::{
     TERMS_MAX, Term, and_assign, and_count_page, and_not_assign, and_terms, and_terms_count, count, fill, or_all,
