@@ -11,19 +11,21 @@
 
 #[path = "forty/asked.rs"]
 mod asked;
+#[path = "forty/calendar.rs"]
+mod calendar;
 mod http_client;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use asked::{Call, Expected, Forty, fill, only_cell};
+use calendar::FIRST_DAY;
 use headcount::engine::EngineOptions;
 use headcount::generate::Population;
 use http_client::hand::Hand;
 use http_client::{Answer, Client, MAIN, Server};
-use jiff::civil::{Date, date};
+use jiff::civil::Date;
 use queryparser::{Limits, parse_predicate, predicate_tree};
 use serde_json::{Value, json};
-use storage::DatedPolicy;
 
 const PEOPLE: &str = include_str!("forty/people.ndjson");
 const HISTORY: &str = include_str!("forty/history.ndjson");
@@ -31,11 +33,6 @@ const EVENTS: &str = include_str!("forty/events.ndjson");
 const NEWCOMERS: &str = include_str!("forty/newcomers.ndjson");
 const EXTRA_SCHEMA: &str = include_str!("forty/extra_schema.json");
 
-const FIRST_DAY: Date = date(2026, 1, 1);
-const TODAY: Date = date(2026, 11, 1);
-/// From this day on each day's state is kept, and from the second one each day's active members.
-const FIRST_KEPT: Date = date(2026, 5, 1);
-const FIRST_FROZEN: Date = date(2026, 5, 5);
 /// Fields of a request that are conditions, or lists of them.
 const CONDITIONS: [&str; 4] = ["where", "base", "event_where", "audiences"];
 /// By how much of it a number with digits after the point may differ from what was written by hand.
@@ -64,17 +61,16 @@ fn town(forty: &Forty) -> Server {
     let hand = Hand::at(FIRST_DAY);
     let mut options = EngineOptions { threads: 2, ..EngineOptions::default() };
     options.store.clock = hand.clock();
-    options.store.dated = DatedPolicy { daily: 400, ..DatedPolicy::default() };
+    options.store.dated = calendar::policy();
     let server = Server::with_engine(tempfile::tempdir().unwrap(), options, |_| {});
     let mut client = server.client();
     client.put(MAIN, &Population::new(1, 1).schema_json()).expect(200);
     client.put(MAIN, &serde_json::from_str(EXTRA_SCHEMA).unwrap()).expect(200);
     save_audiences(&mut client, forty, Spelling::Text);
-    let mut today = FIRST_DAY;
-    while today <= TODAY {
+    for today in calendar::days() {
         hand.set(today);
         live_through(&mut client, today);
-        today = today.tomorrow().unwrap();
+        calendar::keep(&mut client, today);
     }
     server
 }
@@ -96,12 +92,6 @@ fn live_through(client: &mut Client, today: Date) {
         post("profiles", &[line], &|_| on);
     }
     post("events", &lines(EVENTS), &|line| day_of(&line["at"]));
-    if (today == FIRST_DAY || today >= FIRST_KEPT) && today < TODAY {
-        client.post(&format!("{MAIN}/snapshots"), &json!({"date": today.to_string()})).expect(200);
-    }
-    if (FIRST_FROZEN..TODAY).contains(&today) {
-        client.post(&format!("{MAIN}/audiences/active_member/freeze"), &json!({})).expect(200);
-    }
 }
 
 fn save_audiences(client: &mut Client, forty: &Forty, spelling: Spelling) {
