@@ -7,7 +7,8 @@
 //! ```text
 //!   a copy of the population ─► all questions of the present ─► ten months of changes, a state a day ─► those of the past
 //! ```
-//! Nothing is written but into the copy. Before each call something else is saved, so that its data version is new and
+//! Nothing is written but into the copy. Each answer is asserted to be that of the same question as a rule tree before it is
+//! timed. Before each call something else is saved, so that its data version is new and
 //! no answer, nor any part of one, is remembered of the version before: what is timed is what the first asker waits for.
 //! Times are the engine's own, from text to answer; of lists of members until the last row has been read.
 
@@ -18,6 +19,8 @@ mod calendar;
 #[path = "../tests/http_client/mod.rs"]
 mod http_client;
 mod population;
+#[path = "../tests/forty/spelling.rs"]
+mod spelling;
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
@@ -32,6 +35,7 @@ use http_client::{Answer, Client, MAIN, Server};
 use jiff::civil::{Date, date};
 use population::{copy, directory, scratch};
 use serde_json::{Value, json};
+use spelling::{Spelling, spelled};
 
 /// The questions that look at earlier states and snapshots.
 const LOOKING_BACK: RangeInclusive<u32> = 25..=29;
@@ -111,14 +115,17 @@ impl Bench {
         Ok((own.unwrap_or(elapsed), answer))
     }
 
-    /// The median of some runs after one that is not timed.
-    fn median(&mut self, call: &Call) -> Result<Duration, String> {
+    /// The median of some runs after one in each spelling that is not timed; and how many are counted, where they are.
+    fn median(&mut self, call: &Call) -> Result<(Duration, Option<u64>), String> {
         let mut body = self.forty.body(call);
         for (name, value) in call.timed.iter().filter_map(Value::as_object).flatten() {
             body[name] = value.clone();
         }
         fill(&mut body, &self.kept);
+        let (_, of_tree) = self.time(&call.ask, &spelled(body.clone(), Spelling::Tree))?;
+        let body = spelled(body, Spelling::Text);
         let (_, answer) = self.time(&call.ask, &body)?;
+        assert_eq!(answered(&answer), answered(&of_tree), "{body} in both spellings");
         if let Some(name) = &call.keep {
             self.kept.insert(name.clone(), only_cell(&answer.json()));
         }
@@ -127,7 +134,8 @@ impl Bench {
             times.push(self.time(&call.ask, &body)?.0);
         }
         times.sort_unstable();
-        Ok(times[times.len() / 2])
+        let count = if call.ask == "count" { answer.json()["count"].as_u64() } else { None };
+        Ok((times[times.len() / 2], count))
     }
 
     /// Lives from the first day to the last: one of some people is of another tier and lifecycle each day.
@@ -160,6 +168,16 @@ impl Bench {
     }
 }
 
+/// What an answer says, without what differs from one asking to the next: in JSON, or as it is.
+fn answered(answer: &Answer) -> Value {
+    let Ok(mut json) = serde_json::from_slice::<Value>(&answer.body) else { return answer.text().into() };
+    if let Some(fields) = json.as_object_mut() {
+        // Warnings name places, which a tree has others of.
+        fields.retain(|name, _| !["took_us", "data_version", "warnings"].contains(&name.as_str()));
+    }
+    json
+}
+
 /// The id of a generated person.
 fn member(person: usize) -> String {
     format!("M{:07}", person + 1)
@@ -179,10 +197,11 @@ fn row(bench: &mut Bench, question: &Question, place: usize) -> Row {
     };
     let time = bench.median(call);
     let max = if question.hard { HARD_MAX } else { PLAIN_MAX };
-    let is_late = !time.as_ref().is_ok_and(|time| *time < max);
-    let time = time.map_or_else(|code| code, |time| format!("{:.3} ms", time.as_secs_f64() * 1e3));
+    let is_late = !time.as_ref().is_ok_and(|(time, _)| *time < max);
+    let found = time.as_ref().ok().and_then(|(_, count)| *count).map_or(String::new(), |count| count.to_string());
+    let time = time.map_or_else(|code| code, |(time, _)| format!("{:.3} ms", time.as_secs_f64() * 1e3));
     let note = call.note.as_ref().map_or(String::new(), |note| format!(" ({note})"));
-    let cells = [number, words, asked_text(call), answer_text(call), time + &note];
+    let cells = [number, words, asked_text(call), answer_text(call), found, time + &note];
     Row { text: format!("| {} |", cells.map(|cell| cell.replace('|', "\\|")).join(" | ")), is_late }
 }
 
@@ -252,8 +271,8 @@ fn main() {
         all.extend(rows(&mut bench, &numbers, true));
         all.sort_by_key(|(number, _)| *number);
     }
-    println!("| | question | text | of twenty people | of {} |", bench.people);
-    println!("|--:|---|---|---|--:|");
+    println!("| | question | text | of twenty people | of {} | time |", bench.people);
+    println!("|--:|---|---|---|--:|--:|");
     all.iter().for_each(|(_, row)| println!("{}", row.text));
     let mut late: Vec<u32> = all.iter().filter(|(_, row)| row.is_late).map(|(number, _)| *number).collect();
     late.dedup();

@@ -14,6 +14,8 @@ mod asked;
 #[path = "forty/calendar.rs"]
 mod calendar;
 mod http_client;
+#[path = "forty/spelling.rs"]
+mod spelling;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -24,8 +26,8 @@ use headcount::generate::Population;
 use http_client::hand::Hand;
 use http_client::{Answer, Client, MAIN, Server};
 use jiff::civil::Date;
-use queryparser::{Limits, parse_predicate, predicate_tree};
 use serde_json::{Value, json};
+use spelling::{Spelling, spelled};
 
 const PEOPLE: &str = include_str!("forty/people.ndjson");
 const HISTORY: &str = include_str!("forty/history.ndjson");
@@ -33,16 +35,8 @@ const EVENTS: &str = include_str!("forty/events.ndjson");
 const NEWCOMERS: &str = include_str!("forty/newcomers.ndjson");
 const EXTRA_SCHEMA: &str = include_str!("forty/extra_schema.json");
 
-/// Fields of a request that are conditions, or lists of them.
-const CONDITIONS: [&str; 4] = ["where", "base", "event_where", "audiences"];
 /// By how much of it a number with digits after the point may differ from what was written by hand.
 const ROUNDED: f64 = 5e-4;
-
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Spelling {
-    Text,
-    Tree,
-}
 
 fn lines(text: &str) -> Vec<Value> {
     text.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line}"))).collect()
@@ -99,28 +93,6 @@ fn save_audiences(client: &mut Client, forty: &Forty, spelling: Spelling) {
         let definition = spelled(json!({"where": audience.condition}), spelling);
         client.put(&format!("{MAIN}/audiences/{}", audience.name), &definition).expect(200);
     }
-}
-
-/// A request whose conditions are texts, in a spelling.
-fn spelled(mut request: Value, spelling: Spelling) -> Value {
-    fn tree(text: &str) -> Value {
-        let parsed = parse_predicate(text, &Limits::default()).unwrap_or_else(|e| panic!("{}", e.render(text)));
-        predicate_tree(&parsed.ast)
-    }
-    fn spell(value: &mut Value, is_condition: bool) {
-        match value {
-            Value::String(text) if is_condition => *value = tree(text),
-            Value::Array(list) => list.iter_mut().for_each(|value| spell(value, is_condition)),
-            Value::Object(fields) => {
-                fields.iter_mut().for_each(|(name, value)| spell(value, CONDITIONS.contains(&name.as_str())));
-            }
-            _ => {}
-        }
-    }
-    if spelling == Spelling::Tree {
-        spell(&mut request, false);
-    }
-    request
 }
 
 /// Asks, and tells what is not as it should be.
