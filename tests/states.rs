@@ -2,26 +2,13 @@
 
 mod http_client;
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use headcount::engine::EngineOptions;
+use http_client::hand::Hand;
 use http_client::{Client, MAIN, Server};
-use jiff::civil::{Date, date};
+use jiff::civil::date;
 use serde_json::{Value, json};
-use storage::Clock;
-
-/// A clock that is set by hand, to noon of a day.
-#[derive(Clone, Default)]
-struct Hand(Arc<AtomicI64>);
-
-impl Hand {
-    fn set(&self, day: Date) {
-        let noon = day.at(12, 0, 0, 0).to_zoned(jiff::tz::TimeZone::UTC).unwrap();
-        self.0.store(noon.timestamp().as_second(), Ordering::Relaxed);
-    }
-}
 
 /// Who is who, by the end of October and now (on 5 November):
 ///
@@ -38,12 +25,9 @@ struct World {
 
 impl World {
     fn new() -> World {
-        let hand = Hand::default();
-        hand.set(date(2020, 10, 31));
+        let hand = Hand::at(date(2020, 10, 31));
         let mut options = EngineOptions { threads: 2, ..EngineOptions::default() };
-        let seconds = hand.0.clone();
-        options.store.clock =
-            Clock::new(move || jiff::Timestamp::from_second(seconds.load(Ordering::Relaxed)).unwrap());
+        options.store.clock = hand.clock();
         options.store.purge_after = Duration::from_secs(3600);
         let world = World { server: Server::with_engine(tempfile::tempdir().unwrap(), options, |_| {}), hand };
         let mut client = world.server.client();

@@ -53,6 +53,7 @@ pub fn target() -> PathBuf {
 
 /// A directory of a bench's own, gone when it is dropped.
 pub fn scratch() -> TempDir {
+    std::fs::create_dir_all(target()).expect("a directory for the population");
     tempfile::tempdir_in(target()).expect("a directory beside the population")
 }
 

@@ -3,6 +3,8 @@
 // Each test that it is part of uses some of it.
 #![allow(dead_code)]
 
+pub mod hand;
+
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
