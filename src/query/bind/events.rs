@@ -16,6 +16,7 @@ use storage::{EventId, PropertyId, TagType};
 
 use super::{Binder, Column, kind_of};
 use crate::query::error::Result;
+use crate::query::exec::share_of_days;
 use crate::query::kernels::CodeSet;
 use crate::query::like::Pattern;
 use crate::query::number::{ExactRange, Fraction, Range, WideRange};
@@ -406,11 +407,20 @@ impl<'a> Binder<'a> {
     }
 
     fn behaviour(&mut self, rows: EventRows, amount: Amount) -> Result<Node> {
-        if let Some((having, lacking)) = as_days(&rows, &amount) {
-            let having = self.behaviour(having, at_least_one())?;
-            let lacking = lacking.map(|rows| self.behaviour(rows, at_least_one())).transpose()?;
-            return Ok(Node::and([having].into_iter().chain(lacking.map(Node::not)).collect()));
-        }
+        let amount = match as_days(&rows, &amount) {
+            Some(Days { lacking: Some(_), reach, is_last, days, .. })
+                if share_of_days(self.view(), rows.event, reach)? > WINDOWS_SHARE_MAX =>
+            {
+                let days = ColumnTest::Range(days);
+                if is_last { Amount::Last(RowColumn::Day, days) } else { Amount::First(RowColumn::Day, days) }
+            }
+            Some(Days { having, lacking, .. }) => {
+                let having = self.behaviour(having, at_least_one())?;
+                let lacking = lacking.map(|rows| self.behaviour(rows, at_least_one())).transpose()?;
+                return Ok(Node::and([having].into_iter().chain(lacking.map(Node::not)).collect()));
+            }
+            None => amount,
+        };
         let negated = amount.is_zero_enough();
         let estimate = if rows.test == RowTest::Nothing { 0 } else { self.estimate(&rows)? };
         let leaf = Node::leaf(LeafKind::Behaviour(Behaviour { rows, amount, negated }), estimate);
@@ -588,28 +598,49 @@ fn at_least_one() -> Amount {
     Amount::Count(ColumnTest::Range(Range { low: 1, high: i64::MAX }))
 }
 
-/// The last (first) day in a range, said by windows: some row from its one end on, and none beyond the other.
-fn as_days(rows: &EventRows, amount: &Amount) -> Option<(EventRows, Option<EventRows>)> {
+/// Windows that reach over more of the rows are more to look at than the first or last row of everyone.
+const WINDOWS_SHARE_MAX: f64 = 0.2;
+
+/// The last (first) day in a range, said by windows: some row in it, and none beyond its end.
+struct Days {
+    days: Range,
+    is_last: bool,
+    having: EventRows,
+    lacking: Option<EventRows>,
+    /// All days that are looked at.
+    reach: Range,
+}
+
+fn as_days(rows: &EventRows, amount: &Amount) -> Option<Days> {
     let (days, is_last) = match amount {
         Amount::Most(RowColumn::Day, ColumnTest::Range(days))
-        | Amount::Last(RowColumn::Day, ColumnTest::Range(days)) => (days, true),
+        | Amount::Last(RowColumn::Day, ColumnTest::Range(days)) => (*days, true),
         Amount::Least(RowColumn::Day, ColumnTest::Range(days))
-        | Amount::First(RowColumn::Day, ColumnTest::Range(days)) => (days, false),
+        | Amount::First(RowColumn::Day, ColumnTest::Range(days)) => (*days, false),
         _ => return None,
     };
     if days.low > days.high {
         return None;
     }
-    let within = |window: Option<Range>| {
-        let window = window.map(|days| RowTest::Column(RowColumn::Day, ColumnTest::Range(days)));
-        EventRows { event: rows.event, test: RowTest::and(window.into_iter().chain([rows.test.clone()]).collect()) }
+    let within = |window: Range| {
+        let window = RowTest::Column(RowColumn::Day, ColumnTest::Range(window));
+        EventRows { event: rows.event, test: RowTest::and(vec![window, rows.test.clone()]) }
     };
-    let from = (days.low > -NUMBER_MAX).then_some(Range { low: days.low, high: i64::MAX });
-    let to = (days.high < NUMBER_MAX).then_some(Range { low: i64::MIN, high: days.high });
-    let before = from.map(|_| Range { low: i64::MIN, high: days.low - 1 });
-    let after = to.map(|_| Range { low: days.high + 1, high: i64::MAX });
-    let (having, lacking) = if is_last { (from, after) } else { (to, before) };
-    Some((within(having), lacking.map(|days| within(Some(days)))))
+    let before = (days.low > -NUMBER_MAX).then(|| Range { low: i64::MIN, high: days.low - 1 });
+    let after = (days.high < NUMBER_MAX).then(|| Range { low: days.high + 1, high: i64::MAX });
+    let (near, beyond) = if is_last { (before, after) } else { (after, before) };
+    // Without a near end whoever has rows at all has some within, or beyond.
+    let having = match near {
+        Some(_) => within(days),
+        None => rows.clone(),
+    };
+    let reach = match (near, beyond, is_last) {
+        (None, Some(beyond), _) => beyond,
+        (_, _, true) => Range { low: days.low, high: i64::MAX },
+        (_, _, false) => Range { low: i64::MIN, high: days.high },
+    };
+    let lacking = beyond.map(within);
+    Some(Days { days, is_last, having, lacking, reach })
 }
 
 /// Rows of which a column is known.

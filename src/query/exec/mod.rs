@@ -30,7 +30,7 @@ use behaviour::BehaviourLeaf;
 use in_order::InOrderLeaf;
 use leaves::{BucketLeaf, ColumnLeaf, ListsLeaf, ValuesLeaf};
 pub(crate) use row_test::window_of;
-pub(crate) use rows::{Gathered, Order, RowPage, RowsRun, UNKNOWN};
+pub(crate) use rows::{Gathered, Order, RowPage, RowsRun, UNKNOWN, share_of_days};
 pub(crate) use sets::{ChunkBits, ChunkSet, Scratch};
 
 /// An OR that holds at most so many is kept as ids.
@@ -120,7 +120,11 @@ impl<'a> Stripe<'a> {
         if let Some((bits, count)) = self.lent_bits(chunk) {
             return Some(ChunkBits::Lent(bits, count));
         }
-        let set = self.chunk(chunk, scratch)?;
+        if self.upper(&self.root, chunk) == 0 {
+            return None;
+        }
+        scratch.forget_shared();
+        let set = self.eval(&self.root, chunk, scratch);
         let count = self.known_count(&self.root, chunk).unwrap_or_else(|| set.count());
         let bits = match set {
             ChunkSet::Bits(bits) => bits,

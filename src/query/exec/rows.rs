@@ -3,10 +3,10 @@
 
 use std::ops::Range as Span;
 
-use storage::View;
 use storage::column::{Codes, ColumnView, Page};
 use storage::container::Bits;
 use storage::ids::{CHUNK_PROFILES, CHUNK_WORDS, PAGE_PROFILES, PAGE_WORDS, STRIPE_CHUNKS};
+use storage::{EventId, View};
 
 use storage::segment::SegmentView;
 
@@ -275,6 +275,25 @@ impl<'a> RowsRun<'a> {
             out.sort();
         }
     }
+}
+
+/// About which share of an event's rows lie on some days, by the first chunk of some stripes whose rows lie by day.
+///
+/// # Errors
+/// Damage of the store.
+pub(crate) fn share_of_days(view: &View, event: EventId, days: Range) -> Result<f64> {
+    const STRIPES: usize = 4;
+    let (mut within, mut all) = (0u32, 0u32);
+    for stripe in (0..view.stripe_count()).step_by(view.stripe_count().div_ceil(STRIPES).max(1)) {
+        let Some(part) = view.event(event).stripe(stripe) else { continue };
+        for segment in part.segments() {
+            if let Some(rows) = segment.open()?.by_day() {
+                within += rows.rows_of_days(0, days.low, days.high).len() as u32;
+                all += rows.rows_of_chunk(0).len() as u32;
+            }
+        }
+    }
+    Ok(f64::from(within) / f64::from(all.max(1)))
 }
 
 /// Bits of a moment: seconds within ±2^38, and one more that keeps profiles apart.
