@@ -31,6 +31,7 @@ const UNSAFE: &[&str] = &[
     "src/query/kernels/codes.rs",
     "src/query/kernels/ids.rs",
     "src/query/kernels/level.rs",
+    "src/query/kernels/spans.rs",
     "src/query/kernels/words.rs",
     "src/query/kernels/x86.rs",
 ];

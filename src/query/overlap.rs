@@ -105,8 +105,8 @@ fn told(counts: &[u64], audiences: usize) -> Overlap {
 struct Counter {
     /// By region: the bits of its number say which audiences it is in.
     counts: Vec<u64>,
-    /// Every intersection of the last audiences, at most [`TOGETHER_MAX`], among members where there are audiences before.
-    intersections: Program,
+    /// Of the last audiences, at most [`TOGETHER_MAX`], among members where there are audiences before.
+    intersections: Intersections,
     /// How many audiences come before those.
     parted: usize,
     room: Room,
@@ -118,7 +118,7 @@ impl Counter {
         let parted = audiences.saturating_sub(TOGETHER_MAX);
         Counter {
             counts: vec![0; 1 << audiences],
-            intersections: intersections(audiences - parted, parted > 0),
+            intersections: Intersections::new(audiences - parted, parted > 0),
             parted,
             room: Room::default(),
             scratch: Scratch::default(),
@@ -128,18 +128,19 @@ impl Counter {
     fn add(&mut self, runs: &[Stripe<'_>], chunk: usize) {
         let sets = runs.iter().map(|run| run.chunk_bits(chunk, &mut self.scratch)).collect::<Vec<_>>();
         let bits: Vec<&Bits> = sets.iter().map(|set| set.as_ref().map_or(NOBODY, ChunkBits::bits)).collect();
-        let members = sets.iter().flatten().fold(0u32, |sum, set| sum.saturating_add(set.count()));
-        self.add_sets(&bits, members);
+        let counts: Vec<u32> = sets.iter().map(|set| set.as_ref().map_or(0, ChunkBits::count)).collect();
+        self.add_sets(&bits, &counts);
         sets.into_iter().flatten().for_each(|set| self.scratch.recycle_bits(set));
     }
 
-    /// Counts the regions of some sets that have at most `members` members in all.
-    fn add_sets(&mut self, sets: &[&Bits], members: u32) {
+    /// Counts the regions of some sets that have so many members each.
+    fn add_sets(&mut self, sets: &[&Bits], counts: &[u32]) {
+        let members = counts.iter().fold(0u32, |sum, count| sum.saturating_add(*count));
         if members == 0 {
             return;
         }
         if self.parted == 0 && members > FEW {
-            return self.count_together(sets, 0);
+            return self.count_together(sets, counts, 0);
         }
         let mut any = self.scratch.bits();
         any.fill(0);
@@ -162,7 +163,7 @@ impl Counter {
         }
         if depth == self.parted {
             let inputs: Vec<&Bits> = std::iter::once(members).chain(sets[depth..].iter().copied()).collect();
-            return self.count_together(&inputs, region);
+            return self.count_together(&inputs, &[count], region);
         }
         let mut part = self.scratch.bits();
         kernels::and_terms(&[(members, 0), (sets[depth], 0)], &mut part);
@@ -173,13 +174,20 @@ impl Counter {
         self.scratch.recycle(ChunkSet::Bits(part));
     }
 
-    /// Counts the regions of the program's inputs.
-    fn count_together(&mut self, inputs: &[&Bits], region: usize) {
-        let mut counts = [0; 1 << TOGETHER_MAX];
-        // Without members to be among, the intersection of nothing is not counted.
-        let first = usize::from(self.parted == 0);
-        self.intersections.run(inputs, &mut self.room, &mut counts[first..]);
-        let regions = self.counts.len() >> self.parted;
+    /// Counts the regions of some inputs, of whose counts those are given that nothing else is counted for.
+    fn count_together(&mut self, inputs: &[&Bits], input_counts: &[u32], region: usize) {
+        let Intersections { program, inputs: given } = &self.intersections;
+        let mut found = [0; 1 << TOGETHER_MAX];
+        program.run(inputs, &mut self.room, &mut found);
+        let (mut counts, mut found) = ([0; 1 << TOGETHER_MAX], found.into_iter());
+        for (count, input) in counts.iter_mut().zip(given) {
+            *count = match input {
+                Some(input) => input_counts[*input].into(),
+                None => found.next().unwrap_or(0),
+            };
+        }
+        // Without members to be among, the intersection of nothing is nobody's.
+        let (first, regions) = (usize::from(self.parted == 0), self.counts.len() >> self.parted);
         for audience in (0..TOGETHER_MAX).map(|at| 1 << at).take_while(|audience| *audience < regions) {
             // Of those in an intersection who are in one more audience, they are not in this region.
             for at in (first..regions).filter(|at| at & audience == 0) {
@@ -192,19 +200,41 @@ impl Counter {
     }
 }
 
-/// Counts every intersection of some inputs, by the number whose bits say of which; where they are counted `among` others,
-/// these are the first input, and the intersection of none is all of them.
-fn intersections(sets: usize, among: bool) -> Program {
-    let mut program = Program::default();
-    let mut found: Vec<Option<Operand>> = vec![among.then_some(Operand::Input(0))];
-    for number in 1usize..1 << sets {
-        let last = number.ilog2() as usize;
-        let set = Operand::Input(last + usize::from(among));
-        let rest = found[number & !(1 << last)];
-        found.push(Some(rest.map_or(set, |rest| program.and(rest, set))));
+/// Every intersection of some sets, by the number whose bits say of which.
+struct Intersections {
+    program: Program,
+    /// By number: the input that it is, where it is one; the others are counted by the program, in their order.
+    inputs: Vec<Option<usize>>,
+}
+
+impl Intersections {
+    /// Where sets are counted `among` others, these are the first input, and the intersection of none is all of them.
+    fn new(sets: usize, among: bool) -> Intersections {
+        let mut program = Program::default();
+        // Of the intersection of none it counts for nothing which input it is, if there is nobody to be among.
+        let mut found = vec![among.then_some(Operand::Input(0))];
+        let mut inputs = vec![Some(0)];
+        for number in 1usize..1 << sets {
+            let last = number.ilog2() as usize;
+            let input = last + usize::from(among);
+            let Some(rest) = found[number & !(1 << last)] else {
+                found.push(Some(Operand::Input(input)));
+                inputs.push(Some(input));
+                continue;
+            };
+            inputs.push(None);
+            // Nothing is intersected with what the last set is in.
+            if last + 1 == sets {
+                program.count_both(rest, Operand::Input(input));
+                found.push(None);
+            } else {
+                let both = program.and(rest, Operand::Input(input));
+                program.count(both);
+                found.push(Some(both));
+            }
+        }
+        Intersections { program, inputs }
     }
-    found.into_iter().flatten().for_each(|set| program.count(set));
-    program
 }
 
 #[cfg(test)]
@@ -245,7 +275,8 @@ mod tests {
                     wanted[(0..audiences).fold(0, |region, at| region | is_in(at))] += 1;
                 }
                 let mut counter = Counter::new(audiences);
-                counter.add_sets(&sets, sets.iter().map(|set| kernels::count(set)).sum());
+                let counts: Vec<u32> = sets.iter().map(|set| kernels::count(set)).collect();
+                counter.add_sets(&sets, &counts);
                 assert_eq!(counter.counts[1..], wanted[1..], "{audiences} audiences, {sparse} of them sparse");
             }
         }

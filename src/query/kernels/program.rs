@@ -13,7 +13,7 @@ use storage::ids::CHUNK_WORDS;
 use super::level::at_levels;
 
 /// Words that are worked on at a time.
-const BLOCK_WORDS: usize = 32;
+const BLOCK_WORDS: usize = 64;
 
 type Block = [u64; BLOCK_WORDS];
 
@@ -37,12 +37,20 @@ enum Step {
     Choose(Operand, Operand, Operand),
 }
 
-/// Steps in their order, and whose results are counted.
+/// What is counted.
+#[derive(Debug, Clone, Copy)]
+enum Counted {
+    Set(Operand),
+    /// Those of both, which nothing else asks for.
+    Both(Operand, Operand),
+}
+
+/// Steps in their order, and what is counted of their results.
 #[derive(Debug, Default)]
 pub struct Program {
     steps: Vec<Step>,
     known: HashMap<Step, usize>,
-    counted: Vec<Operand>,
+    counted: Vec<Counted>,
 }
 
 /// Room for the results of a program's steps.
@@ -82,7 +90,12 @@ impl Program {
 
     /// Has a set counted; counts come in the order of these calls.
     pub fn count(&mut self, set: Operand) {
-        self.counted.push(set);
+        self.counted.push(Counted::Set(set));
+    }
+
+    /// Has those of both counted, without keeping them.
+    pub fn count_both(&mut self, a: Operand, b: Operand) {
+        self.counted.push(Counted::Both(a, b));
     }
 
     /// Adds a chunk's counts to `counts`.
@@ -105,7 +118,7 @@ fn block_of<'b>(operand: Operand, inputs: &[&'b Bits], block: usize, found: &'b 
 at_levels! {
     fn run_block(
         steps: &[Step],
-        counted: &[Operand],
+        counted: &[Counted],
         inputs: &[&Bits],
         block: usize,
         found: &mut [Block],
@@ -134,9 +147,18 @@ at_levels! {
                 }
             }
         }
-        for (set, count) in counted.iter().zip(counts) {
-            let words = block_of(*set, inputs, block, found).iter();
-            *count = count.wrapping_add(words.fold(0u64, |sum, word| sum.wrapping_add(word.count_ones().into())));
+        for (counted, count) in counted.iter().zip(counts) {
+            let sum = match *counted {
+                Counted::Set(set) => {
+                    let words = block_of(set, inputs, block, found).iter();
+                    words.fold(0u64, |sum, word| sum.wrapping_add(word.count_ones().into()))
+                }
+                Counted::Both(a, b) => {
+                    let words = block_of(a, inputs, block, found).iter().zip(block_of(b, inputs, block, found));
+                    words.fold(0u64, |sum, (a, b)| sum.wrapping_add((a & b).count_ones().into()))
+                }
+            };
+            *count = count.wrapping_add(sum);
         }
     }
 }
