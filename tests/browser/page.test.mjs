@@ -29,6 +29,15 @@ async function focused(field) {
   await field.and(field.page().locator(':focus')).waitFor();
 }
 
+/** Opens a list with a search field and takes what is called so. */
+async function pick(page, button, name) {
+  await button.click();
+  await page.locator('.choices input:focus').waitFor();
+  await page.keyboard.type(name);
+  await page.locator('.choices .choice[aria-selected=true]').filter({ hasText: name }).waitFor();
+  await page.keyboard.press('Enter');
+}
+
 async function ask(page, text) {
   await editor(page).fill(text);
 }
@@ -36,9 +45,7 @@ async function ask(page, text) {
 test('a rule is built with the keyboard, and every rule shows how many it holds', async () => {
   const page = await open(browser, server.url);
   await total(page, 40);
-  await page.getByRole('button', { name: 'Add the first rule' }).click();
-  await page.keyboard.type('city');
-  await page.keyboard.press('Enter');
+  await pick(page, page.getByRole('button', { name: 'Add the first rule' }), 'city');
   await focused(page.getByRole('combobox', { name: 'value of city' }));
   await page.keyboard.type('os');
   const option = page.getByRole('option', { name: /Oslo/ });
@@ -47,9 +54,7 @@ test('a rule is built with the keyboard, and every rule shows how many it holds'
   await total(page, counted(({ city }) => city === 'Oslo'));
   await page.keyboard.press('Escape');
 
-  await page.getByRole('button', { name: 'rule', exact: true }).click();
-  await page.keyboard.type('age');
-  await page.keyboard.press('Enter');
+  await pick(page, page.getByRole('button', { name: 'rule', exact: true }), 'age');
   await focused(page.getByRole('spinbutton', { name: 'value of age' }));
   await page.keyboard.type('40');
   const both = counted(({ city, age }) => city === 'Oslo' && age >= 40);
@@ -149,9 +154,7 @@ test('whatever the language can say, the rules can say', async () => {
 test('what people did is asked with rules', async () => {
   const page = await open(browser, server.url);
   await total(page, 40);
-  await page.getByRole('button', { name: 'Add the first rule' }).click();
-  await page.keyboard.type('purchase');
-  await page.keyboard.press('Enter');
+  await pick(page, page.getByRole('button', { name: 'Add the first rule' }), 'purchase');
   await total(page, counted(({ purchases }) => purchases.length));
   await page.getByRole('combobox', { name: 'how purchase is asked' }).selectOption('sum');
   await page.getByRole('combobox', { name: 'compared how' }).selectOption('>=');
@@ -159,9 +162,7 @@ test('what people did is asked with rules', async () => {
   await total(page, counted(({ purchases }) => purchases.reduce((sum, { amount }) => sum + amount, 0) >= 50));
   await page.getByRole('button', { name: 'where…' }).first().click();
   const where = page.getByRole('group', { name: 'where' });
-  await where.getByRole('button', { name: 'rule', exact: true }).click();
-  await page.keyboard.type('category');
-  await page.keyboard.press('Enter');
+  await pick(page, where.getByRole('button', { name: 'rule', exact: true }), 'category');
   await focused(page.getByRole('combobox', { name: 'value of category' }));
   await page.keyboard.type('dairy');
   await page.getByRole('option', { name: /dairy/ }).waitFor();
@@ -302,9 +303,7 @@ test('why somebody is in, parts that stay the same, one offer each, and whoever 
   const list = (await server.ask('audiences')).audiences.map(({ name }) => name).slice(0, 3);
   for (const name of list) await page.getByRole('button', { name: `leave out ${name}` }).click();
   for (const name of ['golfers', 'romans']) {
-    await page.locator('.insight').getByRole('button', { name: 'audience', exact: true }).click();
-    await page.keyboard.type(name);
-    await page.keyboard.press('Enter');
+    await pick(page, page.locator('.insight').getByRole('button', { name: 'audience', exact: true }), name);
   }
   const row = page.locator('.taken').getByRole('row').filter({ hasText: 'romans' });
   await row.getByRole('cell', { name: String(counted((p) => romans(p) && !golfers(p))), exact: true }).waitFor();
