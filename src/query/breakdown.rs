@@ -134,7 +134,6 @@ impl Questions {
 
 /// How many each clause holds alone, and what the questions come to.
 fn counted(ctx: &Context<'_>, questions: &Questions, nodes: &[Node]) -> Result<(Vec<u64>, Vec<u64>)> {
-    const NOBODY: &Bits = &[0; CHUNK_WORDS];
     let start = || Counter {
         alone: vec![0; nodes.len()],
         joined: vec![0; questions.sets.len()],
@@ -159,14 +158,13 @@ fn counted(ctx: &Context<'_>, questions: &Questions, nodes: &[Node]) -> Result<(
                     }
                 };
                 let clauses = runs.iter().map(|run| run.chunk_bits(chunk, &mut counter.scratch));
-                let clauses: Vec<Option<ChunkBits<'_>>> = clauses.collect();
+                let clauses: Vec<ChunkBits<'_>> = clauses.collect();
                 for (alone, bits) in counter.alone.iter_mut().zip(&clauses) {
-                    *alone += bits.as_ref().map_or(0, |bits| u64::from(bits.count()));
+                    *alone += u64::from(bits.count());
                 }
-                let inputs = clauses.iter().map(|bits| bits.as_ref().map_or(NOBODY, ChunkBits::bits));
-                let inputs: Vec<&Bits> = std::iter::once(everyone).chain(inputs).collect();
+                let inputs: Vec<&Bits> = std::iter::once(everyone).chain(clauses.iter().map(ChunkBits::bits)).collect();
                 questions.program.run(&inputs, &mut counter.room, &mut counter.joined);
-                clauses.into_iter().flatten().for_each(|bits| counter.scratch.recycle_bits(bits));
+                clauses.into_iter().for_each(|bits| counter.scratch.recycle_bits(bits));
             }
             Ok(())
         },

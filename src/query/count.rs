@@ -1,5 +1,5 @@
 //! Counts: an audience, its base, and what each clause does to it.
-//! Knows predicates and plans; the one code path by which anything is counted is `totals::count`.
+//! Knows predicates and plans; plans are counted by `totals::count`, a question together with its clauses by `breakdown`.
 
 use serde::Serialize;
 

@@ -7,7 +7,7 @@
 
 use serde::Serialize;
 use storage::container::Bits;
-use storage::ids::{CHUNK_WORDS, STRIPE_CHUNKS};
+use storage::ids::STRIPE_CHUNKS;
 
 use super::context::Context;
 use super::count::ratio;
@@ -22,7 +22,6 @@ pub const AUDIENCES_MAX: usize = 12;
 const TOGETHER_MAX: usize = 5;
 /// At most so many members are looked up one by one.
 const FEW: u32 = 1024;
-const NOBODY: &Bits = &[0; CHUNK_WORDS];
 
 /// What lies where.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -127,10 +126,10 @@ impl Counter {
 
     fn add(&mut self, runs: &[Stripe<'_>], chunk: usize) {
         let sets = runs.iter().map(|run| run.chunk_bits(chunk, &mut self.scratch)).collect::<Vec<_>>();
-        let bits: Vec<&Bits> = sets.iter().map(|set| set.as_ref().map_or(NOBODY, ChunkBits::bits)).collect();
-        let counts: Vec<u32> = sets.iter().map(|set| set.as_ref().map_or(0, ChunkBits::count)).collect();
+        let bits: Vec<&Bits> = sets.iter().map(ChunkBits::bits).collect();
+        let counts: Vec<u32> = sets.iter().map(ChunkBits::count).collect();
         self.add_sets(&bits, &counts);
-        sets.into_iter().flatten().for_each(|set| self.scratch.recycle_bits(set));
+        sets.into_iter().for_each(|set| self.scratch.recycle_bits(set));
     }
 
     /// Counts the regions of some sets that have so many members each.
@@ -240,6 +239,7 @@ impl Intersections {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use storage::ids::CHUNK_WORDS;
 
     #[test]
     fn regions_add_up_to_audiences_and_pairs() {

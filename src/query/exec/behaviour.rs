@@ -10,7 +10,7 @@ use storage::container::{Bits, ContainerRef};
 use storage::ids::{CHUNK_PROFILES, CHUNK_WORDS, PAGE_PROFILES, PAGE_WORDS, STRIPE_CHUNKS};
 
 use super::by_profile::{distinct_count, for_each_group};
-use super::rows::{Gathered, Places, RowsRun, UNKNOWN, Values, for_each_owner};
+use super::rows::{Gathered, Places, RowsRun, UNKNOWN, Values, for_each_owner, retain_rows};
 use super::sets::{ChunkSet, Scratch};
 use super::spans::End;
 use crate::query::kernels;
@@ -36,6 +36,14 @@ impl Amounts {
         scratch.recycle_amounts(self.values);
         self.of.into_iter().for_each(|of| scratch.recycle(ChunkSet::Ids(of)));
     }
+}
+
+/// How the values of a column become one amount.
+struct Fold<F> {
+    column: RowColumn,
+    /// Of no value.
+    start: i64,
+    add: F,
 }
 
 /// What an amount is held against.
@@ -96,15 +104,7 @@ impl BehaviourLeaf<'_> {
         let mut candidates = scratch.bits();
         mark_counts(&counters, least, 255, &mut candidates);
         scratch.recycle_counters(counters);
-        // Nothing hangs on a branch: a row of somebody who cannot have enough is overwritten.
-        let mut kept = 0usize;
-        for at in 0..lows.len() {
-            let low = lows[at];
-            (lows[kept], values[kept]) = (low, values[at]);
-            kept = kept.wrapping_add((candidates[usize::from(low) / 64] >> (low % 64) & 1) as usize);
-        }
-        lows.truncate(kept);
-        values.truncate(kept);
+        retain_rows(lows, values, |low, _| candidates[usize::from(low) / 64] >> (low % 64) & 1 == 1);
         let (mut ids, mut groups) = (scratch.ids(), scratch.groups());
         for_each_group(&candidates, &rows, &mut groups, |low, values| {
             if test.passes(distinct_count(values)) {
@@ -122,7 +122,8 @@ impl BehaviourLeaf<'_> {
         let (test, amounts) = match &self.behaviour.amount {
             Amount::Sum(column, ranges) => {
                 let [range] = ranges[..] else { return None };
-                let amounts = self.folded(chunk, *column, 0, i64::wrapping_add, scratch)?;
+                let amounts =
+                    self.folded(chunk, Fold { column: *column, start: 0, add: i64::wrapping_add }, scratch)?;
                 if range.low > i64::MAX.into() || range.high < i64::MIN.into() {
                     amounts.recycle(scratch);
                     return None;
@@ -134,12 +135,14 @@ impl BehaviourLeaf<'_> {
             Amount::Distinct(column, test) if !self.behaviour.negated => {
                 return Some(self.by_distinct(chunk, *column, test, scratch));
             }
-            Amount::Least(column, test) => {
-                (Verdict::Value(test), self.folded(chunk, *column, i64::MAX, i64::min, scratch)?)
-            }
-            Amount::Most(column, test) => {
-                (Verdict::Value(test), self.folded(chunk, *column, UNKNOWN, i64::max, scratch)?)
-            }
+            Amount::Least(column, test) => (
+                Verdict::Value(test),
+                self.folded(chunk, Fold { column: *column, start: i64::MAX, add: i64::min }, scratch)?,
+            ),
+            Amount::Most(column, test) => (
+                Verdict::Value(test),
+                self.folded(chunk, Fold { column: *column, start: UNKNOWN, add: i64::max }, scratch)?,
+            ),
             Amount::First(column, test) => return Some(self.by_end(chunk, *column, test, End::First, scratch)),
             Amount::Last(column, test) => return Some(self.by_end(chunk, *column, test, End::Last, scratch)),
             Amount::Count(_) | Amount::Distinct(..) => return None,
@@ -154,23 +157,16 @@ impl BehaviourLeaf<'_> {
 
     /// What the values of each profile's rows come to, added to a start; `None` where they need more than 64 bits.
     #[inline(always)]
-    fn folded(
-        &self,
-        chunk: usize,
-        column: RowColumn,
-        start: i64,
-        add: impl Fn(i64, i64) -> i64,
-        scratch: &mut Scratch,
-    ) -> Option<Amounts> {
+    fn folded(&self, chunk: usize, fold: Fold<impl Fn(i64, i64) -> i64>, scratch: &mut Scratch) -> Option<Amounts> {
         if self.rows.row_count(chunk) <= FEW_ROWS_MAX {
-            return self.folded_few(chunk, column, start, add, scratch);
+            return self.folded_few(chunk, fold, scratch);
         }
-        let (mut sums, mut amounts) = (Sums::default(), scratch.amounts(start));
-        self.rows.for_each_values(chunk, column, |of_page| {
+        let (mut sums, mut amounts) = (Sums::default(), scratch.amounts(fold.start));
+        self.rows.for_each_values(chunk, fold.column, |of_page| {
             sums.add(&of_page);
             for (low, value) in of_page.lows.iter().zip(of_page.values) {
                 let amount = &mut amounts[usize::from(*low)];
-                *amount = add(*amount, *value);
+                *amount = (fold.add)(*amount, *value);
             }
         });
         let amounts = Amounts { values: amounts, of: None };
@@ -183,18 +179,11 @@ impl BehaviourLeaf<'_> {
 
     /// The same, for those alone who have rows.
     #[inline(always)]
-    fn folded_few(
-        &self,
-        chunk: usize,
-        column: RowColumn,
-        start: i64,
-        add: impl Fn(i64, i64) -> i64,
-        scratch: &mut Scratch,
-    ) -> Option<Amounts> {
+    fn folded_few(&self, chunk: usize, fold: Fold<impl Fn(i64, i64) -> i64>, scratch: &mut Scratch) -> Option<Amounts> {
         let mut rows = scratch.rows();
         rows.clear(1);
         let mut sums = Sums::default();
-        self.rows.for_each_values(chunk, column, |of_page| {
+        self.rows.for_each_values(chunk, fold.column, |of_page| {
             sums.add(&of_page);
             rows.lows.extend_from_slice(of_page.lows);
             rows.columns[0].extend_from_slice(of_page.values);
@@ -206,11 +195,11 @@ impl BehaviourLeaf<'_> {
             kernels::push_ranks(&any, &rows.lows, &mut ranks);
             let (count, mut of, mut values) = (kernels::count(&any) as usize, scratch.ids(), scratch.any_amounts());
             of.resize(count, 0);
-            values[..count].fill(start);
+            values[..count].fill(fold.start);
             for (rank, (low, value)) in ranks.iter().zip(rows.lows.iter().zip(&rows.columns[0])) {
                 let rank = usize::from(*rank);
                 of[rank] = *low;
-                values[rank] = add(values[rank], *value);
+                values[rank] = (fold.add)(values[rank], *value);
             }
             scratch.recycle(ChunkSet::Ids(ranks));
             scratch.recycle(ChunkSet::Bits(any));

@@ -92,16 +92,21 @@ impl<'a> Stripe<'a> {
 
     /// Who of a chunk is in it; `None` is nobody.
     pub(crate) fn chunk(&self, chunk: usize, scratch: &mut Scratch) -> Option<ChunkSet> {
-        if self.upper(&self.root, chunk) == 0 {
-            return None;
-        }
-        scratch.forget_shared();
-        let set = self.eval(&self.root, chunk, scratch);
+        let set = self.found(chunk, scratch)?;
         if set.count() == 0 {
             scratch.recycle(set);
             return None;
         }
         Some(set)
+    }
+
+    /// Who of a chunk is in it; `None` where nobody can be.
+    fn found(&self, chunk: usize, scratch: &mut Scratch) -> Option<ChunkSet> {
+        if self.upper(&self.root, chunk) == 0 {
+            return None;
+        }
+        scratch.forget_shared();
+        Some(self.eval(&self.root, chunk, scratch))
     }
 
     /// The bits of a chunk where the whole plan is a leaf that has them: to be read where they lie.
@@ -115,22 +120,18 @@ impl<'a> Stripe<'a> {
         }
     }
 
-    /// Who of a chunk is in it, as bits wherever those lie; `None` is nobody.
-    pub(crate) fn chunk_bits(&self, chunk: usize, scratch: &mut Scratch) -> Option<ChunkBits<'a>> {
+    /// Who of a chunk is in it, as bits wherever those lie.
+    pub(crate) fn chunk_bits(&self, chunk: usize, scratch: &mut Scratch) -> ChunkBits<'a> {
         if let Some((bits, count)) = self.lent_bits(chunk) {
-            return Some(ChunkBits::Lent(bits, count));
+            return ChunkBits::Lent(bits, count);
         }
-        if self.upper(&self.root, chunk) == 0 {
-            return None;
-        }
-        scratch.forget_shared();
-        let set = self.eval(&self.root, chunk, scratch);
+        let Some(set) = self.found(chunk, scratch) else { return ChunkBits::NOBODY };
         let count = self.known_count(&self.root, chunk).unwrap_or_else(|| set.count());
         let bits = match set {
             ChunkSet::Bits(bits) => bits,
             ChunkSet::Ids(ids) => scratch.bits_of(ids),
         };
-        Some(ChunkBits::Own(bits, count))
+        ChunkBits::Own(bits, count)
     }
 
     fn live_count(&self, chunk: usize) -> u32 {

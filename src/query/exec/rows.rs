@@ -148,7 +148,7 @@ impl<'a> RowsRun<'a> {
                 push_lows(&owners, &places.0[..count], &mut lows);
                 push_values(&codes, &places.0[..count], &mut values);
                 if !are_many && values.contains(&UNKNOWN) {
-                    drop_unknown(&mut lows, &mut values);
+                    retain_rows(&mut lows, &mut values, |_, value| value != UNKNOWN);
                 }
                 let bounds = (codes.base, codes.base.saturating_add_unsigned(codes.max_code));
                 each(Values { lows: &lows, values: &values, bounds });
@@ -564,12 +564,14 @@ fn push_values(page: &Page<'_>, places: &[u16], values: &mut Vec<i64>) {
     }
 }
 
-/// Drops rows whose value is unknown, without a branch: they are overwritten.
-fn drop_unknown(lows: &mut Vec<u16>, values: &mut Vec<i64>) {
+/// Keeps some of the rows, without a branch: whatever is not kept is overwritten.
+#[inline(always)]
+pub(super) fn retain_rows(lows: &mut Vec<u16>, values: &mut Vec<i64>, is_kept: impl Fn(u16, i64) -> bool) {
     let mut kept = 0usize;
     for at in 0..lows.len().min(values.len()) {
-        (lows[kept], values[kept]) = (lows[at], values[at]);
-        kept = kept.wrapping_add((values[at] != UNKNOWN).into());
+        let (low, value) = (lows[at], values[at]);
+        (lows[kept], values[kept]) = (low, value);
+        kept = kept.wrapping_add(is_kept(low, value).into());
     }
     lows.truncate(kept);
     values.truncate(kept);

@@ -91,6 +91,9 @@ pub(crate) enum ChunkBits<'a> {
 }
 
 impl ChunkBits<'_> {
+    /// No members.
+    pub(super) const NOBODY: ChunkBits<'static> = ChunkBits::Lent(&[0; CHUNK_WORDS], 0);
+
     /// The bits.
     pub(crate) fn bits(&self) -> &Bits {
         match self {

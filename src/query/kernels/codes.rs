@@ -53,28 +53,24 @@ pub fn range(page: &Page<'_>, low: u64, high: u64, out: &mut PageBits) {
 
 fn range_u8(codes: &[u8], low: u8, span: u8, out: &mut PageBits) {
     #[cfg(target_arch = "x86_64")]
-    if level() == Level::Avx512 {
+    match level() {
         // SAFETY: the level is never above what the processor reports to have.
-        return unsafe { x86::range_u8(codes, low, span, out) };
-    }
-    #[cfg(target_arch = "x86_64")]
-    if level() == Level::Avx2 {
+        Level::Avx512 => return unsafe { x86::range_u8(codes, low, span, out) },
         // SAFETY: as above.
-        return unsafe { x86::range_u8_by_32(codes, low, span, out) };
+        Level::Avx2 => return unsafe { x86::range_u8_by_32(codes, low, span, out) },
+        Level::Baseline => {}
     }
     mark_range_u8(codes, low, span, out);
 }
 
 fn range_u16(codes: &[u16], low: u16, span: u16, out: &mut PageBits) {
     #[cfg(target_arch = "x86_64")]
-    if level() == Level::Avx512 {
+    match level() {
         // SAFETY: the level is never above what the processor reports to have.
-        return unsafe { x86::range_u16(codes, low, span, out) };
-    }
-    #[cfg(target_arch = "x86_64")]
-    if level() == Level::Avx2 {
+        Level::Avx512 => return unsafe { x86::range_u16(codes, low, span, out) },
         // SAFETY: as above.
-        return unsafe { x86::range_u16_by_32(codes, low, span, out) };
+        Level::Avx2 => return unsafe { x86::range_u16_by_32(codes, low, span, out) },
+        Level::Baseline => {}
     }
     mark_range_u16(codes, low, span, out);
 }
@@ -100,14 +96,12 @@ pub fn means(means: &[i64], low: [i64; 3], high: [i64; 3], out: &mut PageBits) {
 /// Marks the codes with `code - low <= span`.
 pub fn range_u32(codes: &[u32], low: u32, span: u32, out: &mut PageBits) {
     #[cfg(target_arch = "x86_64")]
-    if level() == Level::Avx512 {
+    match level() {
         // SAFETY: the level is never above what the processor reports to have.
-        return unsafe { x86::range_u32(codes, low, span, out) };
-    }
-    #[cfg(target_arch = "x86_64")]
-    if level() == Level::Avx2 {
+        Level::Avx512 => return unsafe { x86::range_u32(codes, low, span, out) },
         // SAFETY: as above.
-        return unsafe { x86::range_u32_by_32(codes, low, span, out) };
+        Level::Avx2 => return unsafe { x86::range_u32_by_32(codes, low, span, out) },
+        Level::Baseline => {}
     }
     mark_range_u32(codes, low, span, out);
 }
@@ -309,14 +303,12 @@ fn in_set(page: &Page<'_>, set: &CodeSet, code: u64) -> bool {
 
 fn lookup_u8(codes: &[u8], set: &[u64; 4], out: &mut PageBits) {
     #[cfg(target_arch = "x86_64")]
-    if level() == Level::Avx512 {
+    match level() {
         // SAFETY: the level is never above what the processor reports to have.
-        return unsafe { x86::lookup_u8(codes, set, out) };
-    }
-    #[cfg(target_arch = "x86_64")]
-    if level() == Level::Avx2 {
+        Level::Avx512 => return unsafe { x86::lookup_u8(codes, set, out) },
         // SAFETY: as above.
-        return unsafe { x86::lookup_u8_by_32(codes, set, out) };
+        Level::Avx2 => return unsafe { x86::lookup_u8_by_32(codes, set, out) },
+        Level::Baseline => {}
     }
     let mut table = [0u8; 256];
     table.iter_mut().enumerate().for_each(|(code, flag)| *flag = (set[code / 64] >> (code % 64) & 1) as u8);
