@@ -97,15 +97,23 @@ pub(crate) struct MeanBounds {
 
 impl ExactRange {
     /// The range as bounds of means, if sums of at most `sum` and counts of at most `count` stay within 62 bits by them.
+    /// A bound of more digits gives way to the nearest fraction that is the mean of so many whole numbers at all.
     pub(crate) fn mean_bounds(&self, sum: u128, count: u64) -> Option<MeanBounds> {
-        let bound = |bound: Option<(Fraction, bool)>| {
-            let Some((bound, included)) = bound else { return Some([0, 0, 0]) };
+        let in_62_bits = |bound: Fraction, included: bool| {
             let largest = (bound.den.unsigned_abs().checked_mul(sum)?)
                 .max(bound.num.unsigned_abs().checked_mul(u128::from(count))?);
             let parts = (i64::try_from(bound.den).ok()?, i64::try_from(bound.num).ok()?);
             (largest < 1 << 62).then_some([parts.0, parts.1, i64::from(!included)])
         };
-        Some(MeanBounds { low: bound(self.low)?, high: bound(self.high)? })
+        let bound = |bound: Option<(Fraction, bool)>, is_above: bool| {
+            let Some((bound, included)) = bound else { return Some([0, 0, 0]) };
+            in_62_bits(bound, included).or_else(|| {
+                let (below, above) = bound.neighbours(count.max(1).into())?;
+                let nearest = if is_above { above } else { below };
+                in_62_bits(nearest, included || nearest.compare(bound) != Ordering::Equal)
+            })
+        };
+        Some(MeanBounds { low: bound(self.low, true)?, high: bound(self.high, false)? })
     }
 }
 
@@ -119,6 +127,36 @@ impl Fraction {
     pub(crate) fn new(num: i128, den: i128) -> Fraction {
         assert!(den > 0, "a fraction's denominator is positive");
         Fraction { num, den }
+    }
+
+    /// The greatest fraction not above it and the least not below whose denominators are at most `den`, which is positive;
+    /// `None` where that takes more than 128 bits.
+    fn neighbours(self, den: i128) -> Option<(Fraction, Fraction)> {
+        let whole = self.num.div_euclid(self.den);
+        let (mut below, mut above) = (Fraction::new(whole, 1), Fraction::new(whole.checked_add(1)?, 1));
+        // How far it lies from each, times both denominators.
+        let from_below = |f: &Fraction| self.num.checked_mul(f.den)?.checked_sub(f.num.checked_mul(self.den)?);
+        loop {
+            let (to_below, to_above) = (from_below(&below)?, -from_below(&above)?);
+            if to_below == 0 {
+                return Some((below, below));
+            }
+            if to_above == 0 {
+                return Some((above, above));
+            }
+            // Between two neighbours lies their mediant and nothing of a lesser denominator; as many steps at once as
+            // stay on one side.
+            let room = (den - below.den).div_euclid(above.den).min(to_below / to_above);
+            if room > 0 {
+                below = Fraction::new(below.num + room * above.num, below.den + room * above.den);
+                continue;
+            }
+            let room = (den - above.den).div_euclid(below.den).min(to_above / to_below);
+            if room <= 0 {
+                return Some((below, above));
+            }
+            above = Fraction::new(above.num + room * below.num, above.den + room * below.den);
+        }
     }
 
     /// What a column value of a scale is worth.
@@ -335,6 +373,43 @@ mod tests {
                     assert_eq!(above && below, range.contains(sum.into(), count.into()), "{sum}/{count} {op:?}");
                 }
                 assert_eq!(range.mean_bounds(1 << 63, 1), None);
+            }
+        }
+    }
+
+    #[test]
+    fn bounds_of_many_digits_are_those_of_the_nearest_means() {
+        for literal in ["128.03712345678901", "-7.77777777777777777", "0.5000000000000001", "33.3333333333333333"] {
+            let literal = Fraction::of_decimal(Decimal::parse(literal).unwrap());
+            for op in [CompareOp::Less, CompareOp::GreaterOrEqual, CompareOp::Greater, CompareOp::LessOrEqual] {
+                let range = literal.exact_range(op, 0);
+                let MeanBounds { low, high } = range.mean_bounds(1 << 44, 1 << 12).unwrap();
+                for count in 1..60 {
+                    let near = (literal.num * count).div_euclid(literal.den) as i64;
+                    for sum in near - 2..=near + 2 {
+                        let above = low[0] * sum - low[1] * count as i64 >= low[2];
+                        let below = high[1] * count as i64 - high[0] * sum >= high[2];
+                        assert_eq!(above && below, range.contains(sum.into(), count), "{sum}/{count} {op:?}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn neighbours_are_those_of_all_fractions() {
+        for num in -40..40i128 {
+            for of in 1..40i128 {
+                let fraction = Fraction::new(num, of);
+                for most in [1, 2, 3, 7, 12] {
+                    let all =
+                        || (1..=most).flat_map(|den| (-41 * den..=41 * den).map(move |num| Fraction::new(num, den)));
+                    let below = all().filter(|f| f.compare(fraction).is_le()).max_by(|a, b| a.compare(*b)).unwrap();
+                    let above = all().filter(|f| f.compare(fraction).is_ge()).min_by(|a, b| a.compare(*b)).unwrap();
+                    let (lower, upper) = fraction.neighbours(most).unwrap();
+                    assert!(lower.compare(below).is_eq() && upper.compare(above).is_eq(), "{num}/{of} by {most}");
+                    assert!(lower.den <= most && upper.den <= most);
+                }
             }
         }
     }

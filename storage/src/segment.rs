@@ -2,10 +2,11 @@
 //! Knows rows as numbers; what a property's number means is the schema's matter.
 //!
 //! ```text
-//!   part    = rows:u32 columns:u31 folded:u1 starts[257]:u32 pad8 (at:u64 length:u64){places} pad64 column{places}
+//!   part    = rows:u32 columns:u30 spans:u1 folded:u1 starts[257]:u32 pad8 (at:u64 length:u64){places} pad64 column{places}
 //!   column  = a part of `column`, over rows instead of profiles, padded to 64 bytes
 //!   columns = owner (place in the stripe) · at (second) · day · key (fingerprint) · one a property, by number
-//!   places  = columns; of a folded part also: the same columns of the rows by day, and the bits of their owners
+//!   places  = columns · bits of the rows that are the first of their profile (before format 4: none);
+//!             of a folded part also: the same columns of the rows by day, and the bits of their owners
 //! ```
 //! `starts` says with which row each page of 4,096 profiles begins. Rows of one profile and second stand in the order
 //! of acceptance. Rows beyond the last pad its page: their codes mean nothing.
@@ -19,7 +20,7 @@ use crate::codec::{pad_to, put_u32, put_u64};
 use crate::column::{ColumnView, UNKNOWN_VALUE, encode_values};
 use crate::container::Bits;
 use crate::error::Result;
-use crate::ids::{CHUNK_PAGES, CHUNK_PROFILES, PAGE_PROFILES, STRIPE_CHUNKS, STRIPE_PAGES};
+use crate::ids::{CHUNK_PAGES, CHUNK_PROFILES, PAGE_PROFILES, PAGE_WORDS, STRIPE_CHUNKS, STRIPE_PAGES};
 use crate::pack::{PART_ALIGN, Part};
 use crate::schema::PropertyId;
 
@@ -32,6 +33,8 @@ const DAY: usize = 2;
 const KEY: usize = 3;
 /// Set in the number of columns of a folded part.
 const FOLDED: u32 = 1 << 31;
+/// Set in the number of columns of a part that says where the rows of each profile begin.
+const SPANS: u32 = 1 << 30;
 const CHUNK_BITS_BYTES: usize = CHUNK_PROFILES as usize / 8;
 /// Moments stay within ±2^38 s: years 0001 to 9999 do.
 const AT_BITS: u32 = 39;
@@ -51,6 +54,8 @@ pub struct SegmentView<'a> {
     rows: u32,
     starts: &'a [u32],
     columns: Vec<ColumnView<'a>>,
+    /// By page of rows; empty where they are not kept.
+    span_starts: &'a [[u64; PAGE_WORDS]],
     /// The same columns of the rows by day; empty where they do not lie so, too.
     by_day: Vec<ColumnView<'a>>,
     /// By chunk; empty where they are not kept.
@@ -80,7 +85,8 @@ impl Segment {
                 _ => encode_values(count, &mut |from, out| out.extend_from_slice(&values[from..])),
             })
             .collect();
-        Segment::owned(&assemble(&starts_of(rows.owners.iter().map(|owner| *owner as u32)), &encoded, None))
+        let owners = || rows.owners.iter().map(|owner| *owner as u32);
+        Segment::owned(&assemble(&starts_of(owners()), &encoded, &span_starts_of(owners()), None))
     }
 
     fn owned(bytes: &[u8]) -> Segment {
@@ -127,6 +133,7 @@ impl Segment {
             rows: 0,
             starts: &[0; STRIPE_PAGES + 1],
             columns: Vec::new(),
+            span_starts: &[],
             by_day: Vec::new(),
             owner_bits: &[],
         }))
@@ -146,6 +153,24 @@ impl<'a> SegmentView<'a> {
     /// Whose each row is, as places in the stripe: ascending.
     pub fn owners(&self) -> ColumnView<'a> {
         self.column(OWNER)
+    }
+
+    /// Which rows of a page are the first of their profile; rows beyond the last are.
+    pub fn span_starts(&self, page: usize) -> [u64; PAGE_WORDS] {
+        self.span_starts.get(page).copied().unwrap_or_else(|| {
+            let mut bits = [0; PAGE_WORDS];
+            let rows = (page as u32 * PAGE_PROFILES..).zip(0..PAGE_PROFILES as usize);
+            rows.for_each(|(row, slot)| bits[slot / 64] |= u64::from(self.is_span_start(row)) << (slot % 64));
+            bits
+        })
+    }
+
+    /// Whether a row is the first of its profile; rows beyond the last are.
+    pub fn is_span_start(&self, row: u32) -> bool {
+        match self.span_starts.get((row / PAGE_PROFILES) as usize) {
+            Some(bits) => bits[(row % PAGE_PROFILES / 64) as usize] >> (row % 64) & 1 == 1,
+            None => row == 0 || row >= self.rows || self.owners().value(row) != self.owners().value(row - 1),
+        }
     }
 
     /// The second of each row, since 1970-01-01T00:00:00Z.
@@ -246,10 +271,10 @@ pub(crate) fn fold(segments: &[&Segment], keep: &dyn Fn(u32, i64) -> bool) -> Re
     Ok(Merged::of(segments, keep)?.map(|mut merged| {
         let columns = merged.encoded(|_| true);
         let owner_bits = merged.owner_bits();
-        let starts = merged.starts();
+        let (starts, span_starts) = (merged.starts(), span_starts_of(merged.owners()));
         merged.sort_by_day(&starts);
         let by_day = merged.encoded(|column| column != AT && column != KEY);
-        assemble(&starts, &columns, Some((&by_day, &owner_bits)))
+        assemble(&starts, &columns, &span_starts, Some((&by_day, &owner_bits)))
     }))
 }
 
@@ -259,7 +284,10 @@ pub(crate) fn fold(segments: &[&Segment], keep: &dyn Fn(u32, i64) -> bool) -> Re
 /// As [`fold`].
 pub(crate) fn merge_owned(segments: &[&Segment], keep: &dyn Fn(u32, i64) -> bool) -> Result<Option<Segment>> {
     let merged = Merged::of(segments, keep)?;
-    Ok(merged.map(|merged| Segment::owned(&assemble(&merged.starts(), &merged.encoded(|_| true), None))))
+    Ok(merged.map(|merged| {
+        let span_starts = span_starts_of(merged.owners());
+        Segment::owned(&assemble(&merged.starts(), &merged.encoded(|_| true), &span_starts, None))
+    }))
 }
 
 /// Rows of several segments in one order.
@@ -360,15 +388,38 @@ fn starts_of(owners: impl Iterator<Item = u32>) -> Vec<u32> {
     starts
 }
 
+/// Which rows are the first of their profile, page by page; so are those beyond the last.
+fn span_starts_of(owners: impl Iterator<Item = u32>) -> Vec<[u64; PAGE_WORDS]> {
+    let (mut pages, mut before) = (Vec::new(), None);
+    for (owner, row) in owners.zip(0usize..) {
+        let slot = row % PAGE_PROFILES as usize;
+        if slot == 0 {
+            pages.push([u64::MAX; PAGE_WORDS]);
+        }
+        if let (Some(page), true) = (pages.last_mut(), before == Some(owner)) {
+            page[slot / 64] &= !(1 << (slot % 64));
+        }
+        before = Some(owner);
+    }
+    pages
+}
+
 /// The part; of a folded one with its columns by day and the bits of owners.
-fn assemble(starts: &[u32], columns: &[Vec<u8>], folded: Option<(&[Vec<u8>], &[u8])>) -> Vec<u8> {
+fn assemble(
+    starts: &[u32],
+    columns: &[Vec<u8>],
+    span_starts: &[[u64; PAGE_WORDS]],
+    folded: Option<(&[Vec<u8>], &[u8])>,
+) -> Vec<u8> {
     let (by_day, owner_bits) = folded.unzip();
-    let all = columns.iter().map(|c| &c[..]).chain(by_day.into_iter().flatten().map(|c| &c[..])).chain(owner_bits);
+    let spans: &[u8] = bytemuck::cast_slice(span_starts);
+    let by_profile = columns.iter().map(|c| &c[..]).chain([spans]);
+    let all = by_profile.chain(by_day.into_iter().flatten().map(|c| &c[..])).chain(owner_bits);
     let all: Vec<&[u8]> = all.collect();
     let mut at = (HEADER_BYTES + all.len() * 16).next_multiple_of(PART_ALIGN);
     let mut out = Vec::with_capacity(at + all.iter().map(|c| c.len().next_multiple_of(PART_ALIGN)).sum::<usize>());
     put_u32(&mut out, starts[STRIPE_PAGES]);
-    put_u32(&mut out, columns.len() as u32 | if folded.is_some() { FOLDED } else { 0 });
+    put_u32(&mut out, columns.len() as u32 | SPANS | if folded.is_some() { FOLDED } else { 0 });
     starts.iter().for_each(|start| put_u32(&mut out, *start));
     pad_to(&mut out, 8);
     for column in &all {
@@ -385,24 +436,32 @@ fn assemble(starts: &[u32], columns: &[Vec<u8>], folded: Option<(&[Vec<u8>], &[u
 
 fn read_part(bytes: &[u8]) -> Option<SegmentView<'_>> {
     let head: &[u32] = bytemuck::try_cast_slice(bytes.get(..8 + (STRIPE_PAGES + 1) * 4)?).ok()?;
-    let (rows, count, is_folded) = (head[0], (head[1] & !FOLDED) as usize, head[1] & FOLDED != 0);
-    let place_count = if is_folded { count.checked_mul(2)?.checked_add(1)? } else { count };
+    let (rows, count) = (head[0], (head[1] & !(FOLDED | SPANS)) as usize);
+    let (spans, folded) = (usize::from(head[1] & SPANS != 0), usize::from(head[1] & FOLDED != 0));
+    let place_count = count.checked_add(spans)?.checked_add(folded.checked_mul(count.checked_add(1)?)?)?;
     let places = bytes.get(HEADER_BYTES..HEADER_BYTES.checked_add(place_count.checked_mul(16)?)?)?;
     let places: &[[u64; 2]] = bytemuck::try_cast_slice(places).ok()?;
     let part = |[at, length]: &[u64; 2]| bytes.get(*at as usize..(*at as usize).checked_add(*length as usize)?);
     let column = |place| ColumnView::over(part(place)?);
-    let (columns, folded) = places.split_at(count);
-    let (by_day, owner_bits) = folded.split_at(if is_folded { count } else { 0 });
+    let (columns, rest) = places.split_at(count);
+    let (span_starts, rest) = rest.split_at(spans);
+    let (by_day, owner_bits) = rest.split_at(folded * count);
     Some(SegmentView {
         rows,
         starts: &head[2..],
         columns: columns.iter().map(column).collect::<Option<Vec<_>>>()?,
+        span_starts: bits(span_starts.first().map(part))?,
         by_day: by_day.iter().map(column).collect::<Option<Vec<_>>>()?,
-        owner_bits: match owner_bits.first() {
-            Some(place) => bytemuck::try_cast_slice(part(place)?).ok()?,
-            None => &[],
-        },
+        owner_bits: bits(owner_bits.first().map(part))?,
     })
+}
+
+/// Bits where a part has a place for them, and no bits where it has none.
+fn bits<const WORDS: usize>(part: Option<Option<&[u8]>>) -> Option<&[[u64; WORDS]]>
+where
+    [u64; WORDS]: bytemuck::Pod,
+{
+    part.map_or(Some(&[]), |bytes| bytemuck::try_cast_slice(bytes?).ok())
 }
 
 fn check_part(bytes: &[u8]) -> Result<(), String> {
@@ -421,6 +480,9 @@ fn check_part(bytes: &[u8]) -> Result<(), String> {
     let is_by_day_full = by_day.is_empty() || is_full(&by_day[OWNER]) && is_full(&by_day[DAY]);
     if !is_by_day_full || !by_day.iter().all(fits) {
         return Err("columns by day that do not have a page for all rows".into());
+    }
+    if ![0, pages].contains(&view.span_starts.len()) {
+        return Err("bits of first rows that are not those of all rows".into());
     }
     if ![0, STRIPE_CHUNKS].contains(&view.owner_bits.len()) {
         return Err("bits of owners that are not those of a stripe".into());
@@ -483,6 +545,15 @@ mod tests {
                 let rows = view.rows_of(*owner);
                 prop_assert!(rows.clone().all(|row| wanted[row as usize].0 == *owner));
                 prop_assert_eq!(rows.len(), wanted.iter().filter(|row| row.0 == *owner).count());
+            }
+            let unmarked = SegmentView { span_starts: &[], ..view.clone() };
+            for page in 0..wanted.len().div_ceil(PAGE_PROFILES as usize) {
+                prop_assert_eq!(view.span_starts(page), unmarked.span_starts(page));
+            }
+            for row in 0..wanted.len() + 2 {
+                let is_first = row == 0 || row >= wanted.len() || wanted[row].0 != wanted[row - 1].0;
+                prop_assert_eq!(view.is_span_start(row as u32), is_first);
+                prop_assert_eq!(unmarked.is_span_start(row as u32), is_first);
             }
             prop_assert!(view.rows_of(77_777).all(|row| wanted[row as usize].0 == 77_777));
             let odd = merge_owned(&[&merged], &|owner, _| owner % 2 == 1).unwrap();

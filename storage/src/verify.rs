@@ -120,6 +120,11 @@ fn verify_rows(view: &View, field: &EventField, stripe: usize) -> Result<Vec<Str
                 problems.push(format!("{}: rows of page {page} are not its own", place()));
             }
         }
+        let owner = |row: u32| owners.value(row);
+        let is_first = |row: u32| row == 0 || owner(row) != owner(row - 1);
+        if let Some(row) = (0..rows.row_count()).find(|row| rows.is_span_start(*row) != is_first(*row)) {
+            problems.push(format!("{}: row {row} is said to be the first of its profile, or not to be", place()));
+        }
         if let Some(row) = differing_by_day(&rows, event.properties.len()) {
             problems.push(format!("{}: rows by day differ from those by profile at row {row}", place()));
         }

@@ -2,16 +2,17 @@
 //! Knows rows of a chunk as they are gathered; knows no segments.
 //!
 //! Few things need the rows of a profile together. Counts take a counter for each profile of the chunk, in one byte
-//! where that is enough; sums and bounds an amount for each, or for those few who have rows; the first and the last are
-//! found at the ends of each profile's rows. Different values are put together for those who can have enough of them.
+//! where that is enough; sums and bounds an amount for each, looked at for those alone who have rows where they are few;
+//! the first and the last are found at the ends of each profile's rows. Different values are put together for those who
+//! can have enough of them.
 
 use storage::column::{Codes, NUMBER_MAX, Page};
 use storage::container::{Bits, ContainerRef};
 use storage::ids::{CHUNK_PROFILES, CHUNK_WORDS, PAGE_PROFILES, PAGE_WORDS, STRIPE_CHUNKS};
 
 use super::by_profile::{distinct_count, for_each_group};
-use super::rows::{Gathered, Places, RowsRun, UNKNOWN, Values, for_each_owner, retain_rows};
-use super::sets::{ChunkSet, Scratch};
+use super::rows::{Places, RowsRun, UNKNOWN, ValuePage, for_each_owner, push_values};
+use super::sets::{Amounts, ChunkSet, Counters, Scratch};
 use super::spans::End;
 use crate::query::kernels;
 use crate::query::number::{ExactRange, MeanBounds, Range};
@@ -20,23 +21,10 @@ use crate::query::plan::{Amount, Behaviour, ColumnTest, RowColumn};
 /// Sets of at most so many are kept as ids.
 const IDS_MAX: u32 = 2048;
 
-/// Where no more rows are looked at, amounts are kept of those who have some alone.
-const FEW_ROWS_MAX: u32 = 1 << 15;
+/// The amounts of at most so many rows' profiles are looked at one by one, of more all of the chunk's.
+const FEW_ROWS_MAX: usize = 1 << 14;
 
 const PAGE: usize = PAGE_PROFILES as usize;
-
-/// An amount for each profile of a chunk; or for each of some, who ascend.
-struct Amounts {
-    values: Vec<i64>,
-    of: Option<Vec<u16>>,
-}
-
-impl Amounts {
-    fn recycle(self, scratch: &mut Scratch) {
-        scratch.recycle_amounts(self.values);
-        self.of.into_iter().for_each(|of| scratch.recycle(ChunkSet::Ids(of)));
-    }
-}
 
 /// How the values of a column become one amount.
 struct Fold<F> {
@@ -89,22 +77,30 @@ impl BehaviourLeaf<'_> {
             ColumnTest::Range(range) => range.low.clamp(1, 255) as u64,
             _ => 1,
         };
-        let (mut rows, mut counters) = (scratch.rows(), scratch.counters());
-        rows.clear(1);
-        let Gathered { lows, columns, .. } = &mut rows;
-        let values = &mut columns[0];
-        self.rows.for_each_values(chunk, column, |of_page| {
-            for low in of_page.lows {
+        let (mut counters, mut lows, mut places) = (scratch.counters(), scratch.ids(), scratch.ids());
+        let mut pages = Vec::new();
+        self.rows.for_each_value_page(chunk, column, |page| {
+            let before = lows.len();
+            page.push_owners(&mut lows);
+            page.push_places(&mut places);
+            for low in &lows[before..] {
                 let counter = &mut counters[usize::from(*low)];
                 *counter = counter.saturating_add(1);
             }
-            lows.extend_from_slice(of_page.lows);
-            values.extend_from_slice(of_page.values);
+            pages.push((page.codes(), before..lows.len()));
         });
         let mut candidates = scratch.bits();
         mark_counts(&counters, least, 255, &mut candidates);
+        let mut rows = scratch.rows();
+        rows.clear(1);
+        for (codes, of_page) in pages {
+            let (lows, places) = (&mut lows[of_page.clone()], &mut places[of_page]);
+            let kept = keep_members(&candidates, lows, places);
+            rows.lows.extend_from_slice(&lows[..kept]);
+            push_values(&codes, &places[..kept], &mut rows.columns[0]);
+        }
         scratch.recycle_counters(counters);
-        retain_rows(lows, values, |low, _| candidates[usize::from(low) / 64] >> (low % 64) & 1 == 1);
+        [lows, places].into_iter().for_each(|ids| scratch.recycle(ChunkSet::Ids(ids)));
         let (mut ids, mut groups) = (scratch.ids(), scratch.groups());
         for_each_group(&candidates, &rows, &mut groups, |low, values| {
             if test.passes(distinct_count(values)) {
@@ -119,94 +115,66 @@ impl BehaviourLeaf<'_> {
 
     /// An amount for each profile of the chunk; `None` where that does not do.
     fn by_amounts(&self, chunk: usize, scratch: &mut Scratch) -> Option<ChunkSet> {
-        let (test, amounts) = match &self.behaviour.amount {
+        match &self.behaviour.amount {
             Amount::Sum(column, ranges) => {
                 let [range] = ranges[..] else { return None };
-                let amounts =
-                    self.folded(chunk, Fold { column: *column, start: 0, add: i64::wrapping_add }, scratch)?;
                 if range.low > i64::MAX.into() || range.high < i64::MIN.into() {
-                    amounts.recycle(scratch);
                     return None;
                 }
                 let bound = |bound: i128| bound.clamp(i64::MIN.into(), i64::MAX.into()) as i64;
-                (Verdict::Sum(Range { low: bound(range.low), high: bound(range.high) }), amounts)
+                let verdict = Verdict::Sum(Range { low: bound(range.low), high: bound(range.high) });
+                self.by_fold(chunk, Fold { column: *column, start: 0, add: i64::wrapping_add }, &verdict, scratch)
             }
-            Amount::Mean(column, ranges) => return self.by_means(chunk, *column, ranges, scratch),
+            Amount::Mean(column, ranges) => self.by_means(chunk, *column, ranges, scratch),
             Amount::Distinct(column, test) if !self.behaviour.negated => {
-                return Some(self.by_distinct(chunk, *column, test, scratch));
+                Some(self.by_distinct(chunk, *column, test, scratch))
             }
-            Amount::Least(column, test) => (
-                Verdict::Value(test),
-                self.folded(chunk, Fold { column: *column, start: i64::MAX, add: i64::min }, scratch)?,
-            ),
-            Amount::Most(column, test) => (
-                Verdict::Value(test),
-                self.folded(chunk, Fold { column: *column, start: UNKNOWN, add: i64::max }, scratch)?,
-            ),
-            Amount::First(column, test) => return Some(self.by_end(chunk, *column, test, End::First, scratch)),
-            Amount::Last(column, test) => return Some(self.by_end(chunk, *column, test, End::Last, scratch)),
-            Amount::Count(_) | Amount::Distinct(..) => return None,
-        };
-        let set = match &amounts.of {
-            Some(of) => self.judge_few(&test, &amounts.values, of, scratch),
-            None => self.judge(&test, &amounts.values, scratch),
-        };
-        amounts.recycle(scratch);
-        Some(set)
+            Amount::Least(column, test) => {
+                let fold = Fold { column: *column, start: i64::MAX, add: i64::min };
+                self.by_fold(chunk, fold, &Verdict::Value(test), scratch)
+            }
+            Amount::Most(column, test) => {
+                let fold = Fold { column: *column, start: UNKNOWN, add: i64::max };
+                self.by_fold(chunk, fold, &Verdict::Value(test), scratch)
+            }
+            Amount::First(column, test) => Some(self.by_end(chunk, *column, test, End::First, scratch)),
+            Amount::Last(column, test) => Some(self.by_end(chunk, *column, test, End::Last, scratch)),
+            Amount::Count(_) | Amount::Distinct(..) => None,
+        }
     }
 
-    /// What the values of each profile's rows come to, added to a start; `None` where they need more than 64 bits.
+    /// Whose values, added to a start, come to what passes; `None` where they need more than 64 bits.
     #[inline(always)]
-    fn folded(&self, chunk: usize, fold: Fold<impl Fn(i64, i64) -> i64>, scratch: &mut Scratch) -> Option<Amounts> {
-        if self.rows.row_count(chunk) <= FEW_ROWS_MAX {
-            return self.folded_few(chunk, fold, scratch);
-        }
-        let (mut sums, mut amounts) = (Sums::default(), scratch.amounts(fold.start));
-        self.rows.for_each_values(chunk, fold.column, |of_page| {
-            sums.add(&of_page);
-            for (low, value) in of_page.lows.iter().zip(of_page.values) {
-                let amount = &mut amounts[usize::from(*low)];
-                *amount = (fold.add)(*amount, *value);
+    fn by_fold(
+        &self,
+        chunk: usize,
+        fold: Fold<impl Fn(i64, i64) -> i64>,
+        verdict: &Verdict<'_>,
+        scratch: &mut Scratch,
+    ) -> Option<ChunkSet> {
+        let (mut sums, mut amounts, mut lows) = (Sums::default(), scratch.amounts(fold.start), scratch.ids());
+        self.rows.for_each_value_page(chunk, fold.column, |page| {
+            sums.add(page);
+            page.for_each(|low, value| {
+                let amount = &mut amounts[usize::from(low)];
+                *amount = (fold.add)(*amount, value);
+            });
+            if lows.len() <= FEW_ROWS_MAX {
+                page.push_owners(&mut lows);
             }
         });
-        let amounts = Amounts { values: amounts, of: None };
-        if sums.are_wide() {
-            amounts.recycle(scratch);
-            return None;
+        let are_few = lows.len() <= FEW_ROWS_MAX;
+        let set = (!sums.are_wide()).then(|| match are_few {
+            true => self.judge_few(verdict, &amounts, &lows, scratch),
+            false => self.judge(verdict, &amounts, scratch),
+        });
+        match are_few {
+            true => lows.iter().for_each(|low| amounts[usize::from(*low)] = fold.start),
+            false => amounts.fill(fold.start),
         }
-        Some(amounts)
-    }
-
-    /// The same, for those alone who have rows.
-    #[inline(always)]
-    fn folded_few(&self, chunk: usize, fold: Fold<impl Fn(i64, i64) -> i64>, scratch: &mut Scratch) -> Option<Amounts> {
-        let mut rows = scratch.rows();
-        rows.clear(1);
-        let mut sums = Sums::default();
-        self.rows.for_each_values(chunk, fold.column, |of_page| {
-            sums.add(&of_page);
-            rows.lows.extend_from_slice(of_page.lows);
-            rows.columns[0].extend_from_slice(of_page.values);
-        });
-        let amounts = (!sums.are_wide()).then(|| {
-            let (mut any, mut ranks) = (scratch.bits(), scratch.ids());
-            any.fill(0);
-            rows.lows.iter().for_each(|low| any[usize::from(*low) / 64] |= 1 << (low % 64));
-            kernels::push_ranks(&any, &rows.lows, &mut ranks);
-            let (count, mut of, mut values) = (kernels::count(&any) as usize, scratch.ids(), scratch.any_amounts());
-            of.resize(count, 0);
-            values[..count].fill(fold.start);
-            for (rank, (low, value)) in ranks.iter().zip(rows.lows.iter().zip(&rows.columns[0])) {
-                let rank = usize::from(*rank);
-                of[rank] = *low;
-                values[rank] = (fold.add)(values[rank], *value);
-            }
-            scratch.recycle(ChunkSet::Ids(ranks));
-            scratch.recycle(ChunkSet::Bits(any));
-            Amounts { values, of: Some(of) }
-        });
-        scratch.recycle_rows(rows);
-        amounts
+        scratch.recycle_amounts(fold.start, amounts);
+        scratch.recycle(ChunkSet::Ids(lows));
+        set
     }
 
     /// Whose first or last row has a value that passes.
@@ -245,13 +213,13 @@ impl BehaviourLeaf<'_> {
         ranges: &[ExactRange],
         scratch: &mut Scratch,
     ) -> Option<ChunkSet> {
-        let (mut means, mut sums) = (scratch.means(), Sums::default());
-        self.rows.for_each_values(chunk, column, |of_page| {
-            sums.add(&of_page);
-            for (low, value) in of_page.lows.iter().zip(of_page.values) {
-                let mean = &mut means[usize::from(*low)];
+        let (mut means, mut sums) = (scratch.amounts(0), Sums::default());
+        self.rows.for_each_value_page(chunk, column, |page| {
+            sums.add(page);
+            page.for_each(|low, value| {
+                let mean = &mut means[usize::from(low)];
                 *mean = mean.wrapping_add(value.wrapping_add(1 << kernels::MEAN_SUM_BITS));
-            }
+            });
         });
         let do_fit = !sums.are_negative
             && sums.most < 1 << kernels::MEAN_SUM_BITS
@@ -278,7 +246,7 @@ impl BehaviourLeaf<'_> {
             // While they are in the cache.
             means.fill(0);
         }
-        scratch.recycle_means(means);
+        scratch.recycle_amounts(0, means);
         let set = ChunkSet::Bits(bits);
         if !do_fit {
             scratch.recycle(set);
@@ -287,25 +255,34 @@ impl BehaviourLeaf<'_> {
         Some(set)
     }
 
-    /// Of a few, whose amount passes.
-    fn judge_few(&self, verdict: &Verdict<'_>, amounts: &[i64], of: &[u16], scratch: &mut Scratch) -> ChunkSet {
-        let passes = |amount: i64| match verdict {
-            Verdict::Sum(range) => (range.low..=range.high).contains(&amount),
-            Verdict::Value(test) => (-NUMBER_MAX..=NUMBER_MAX).contains(&amount) && test.passes(amount),
-        };
-        let mut ids = scratch.copy_of(of);
-        // Nothing hangs on a branch: whoever does not pass is overwritten.
-        let mut kept = 0usize;
-        for (low, amount) in of.iter().zip(amounts) {
-            ids[kept] = *low;
-            kept = kept.wrapping_add((passes(*amount) != self.behaviour.negated).into());
+    /// Whose amount passes, of those who have some of a few rows.
+    fn judge_few(&self, verdict: &Verdict<'_>, amounts: &Amounts, lows: &[u16], scratch: &mut Scratch) -> ChunkSet {
+        let mut bits = scratch.bits();
+        bits.fill(0);
+        match verdict {
+            Verdict::Sum(range) => {
+                let passes = |amount: i64| range.contains(amount) != self.behaviour.negated;
+                mark_few(amounts, lows, passes, &mut bits);
+            }
+            // There are values of everyone who has rows.
+            Verdict::Value(ColumnTest::Range(range)) => {
+                mark_few(amounts, lows, |amount| range.contains(amount) != self.behaviour.negated, &mut bits);
+            }
+            Verdict::Value(test) => {
+                mark_few(amounts, lows, |amount| test.passes(amount) != self.behaviour.negated, &mut bits);
+            }
         }
-        ids.truncate(kept);
-        compact(ids, scratch)
+        if lows.len() as u32 > IDS_MAX {
+            return ChunkSet::Bits(bits);
+        }
+        let mut ids = scratch.ids();
+        kernels::push_bits(&bits, kernels::count(&bits), &mut ids);
+        scratch.recycle(ChunkSet::Bits(bits));
+        ChunkSet::Ids(ids)
     }
 
     /// Whose amount passes.
-    fn judge(&self, verdict: &Verdict<'_>, amounts: &[i64], scratch: &mut Scratch) -> ChunkSet {
+    fn judge(&self, verdict: &Verdict<'_>, amounts: &Amounts, scratch: &mut Scratch) -> ChunkSet {
         let mut bits = scratch.bits();
         let pages = bits.as_chunks_mut::<PAGE_WORDS>().0.iter_mut().zip(amounts.chunks_exact(PAGE));
         // Amounts of those who have none lie beyond all values.
@@ -457,8 +434,27 @@ fn mark_owners(rows: &RowsRun<'_>, chunk: usize, bits: &mut Bits, scratch: &mut 
     scratch.recycle_counters(counters);
 }
 
+/// Keeps the rows of members, by their owners and places, without a branch: whatever is not kept is overwritten.
+fn keep_members(members: &Bits, lows: &mut [u16], places: &mut [u16]) -> usize {
+    let mut kept = 0usize;
+    for at in 0..lows.len().min(places.len()) {
+        let (low, place) = (lows[at], places[at]);
+        (lows[kept], places[kept]) = (low, place);
+        kept = kept.wrapping_add((members[usize::from(low) / 64] >> (low % 64) & 1) as usize);
+    }
+    kept
+}
+
+/// Marks, of some, whose amount passes.
+#[inline(always)]
+fn mark_few(amounts: &Amounts, lows: &[u16], passes: impl Fn(i64) -> bool, bits: &mut Bits) {
+    for low in lows {
+        bits[usize::from(*low) / 64] |= u64::from(passes(amounts[usize::from(*low)])) << (low % 64);
+    }
+}
+
 /// Marks whose counter lies in a range; none of an empty one.
-fn mark_counts(counters: &[u8], low: u64, high: u64, bits: &mut Bits) {
+fn mark_counts(counters: &Counters, low: u64, high: u64, bits: &mut Bits) {
     let pages = bits.as_chunks_mut::<PAGE_WORDS>().0.iter_mut();
     for (words, counts) in pages.zip(counters.chunks_exact(PAGE)) {
         let page = Page { base: 0, max_code: 255, codes: Codes::U8(counts) };
@@ -479,10 +475,10 @@ struct Sums {
 }
 
 impl Sums {
-    fn add(&mut self, values: &Values<'_>) {
-        let (least, most) = values.bounds;
+    fn add(&mut self, values: &ValuePage<'_, '_>) {
+        let (least, most) = values.bounds();
         let largest = u128::from(least.unsigned_abs().max(most.unsigned_abs()));
-        self.most += largest * values.lows.len() as u128;
+        self.most += largest * values.len() as u128;
         self.are_negative |= least < 0;
     }
 

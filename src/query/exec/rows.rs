@@ -21,6 +21,10 @@ use crate::query::plan::{EventRows, RowColumn};
 /// Stands for an unknown value of a gathered row.
 pub(crate) const UNKNOWN: i64 = i64::MIN;
 
+const PAGE: usize = PAGE_PROFILES as usize;
+/// The last place of a page; as a mask it tells the compiler that a place is none beyond.
+const LAST: usize = PAGE - 1;
+
 /// Every row of a page.
 pub(super) const ALL: PageBits = [u64::MAX; PAGE_WORDS];
 
@@ -61,14 +65,12 @@ pub(crate) struct RowPage<'p, 'a> {
     places: &'p [u16],
 }
 
-/// Rows of a page that pass, in any order.
-pub(super) struct Values<'p> {
-    /// Whose, as places in the chunk.
-    pub(super) lows: &'p [u16],
-    /// Their values, all known.
-    pub(super) values: &'p [i64],
-    /// No value is less than the first or more than the second.
-    pub(super) bounds: (i64, i64),
+/// Rows of a page that pass and have a known value.
+pub(crate) struct ValuePage<'p, 'a> {
+    owners: Page<'a>,
+    codes: Page<'a>,
+    /// Where they are; `None` is everywhere.
+    places: Option<&'p [u16]>,
 }
 
 /// Rows of a chunk that passed, by profile and time, those of one time in order of acceptance.
@@ -125,33 +127,35 @@ impl<'a> RowsRun<'a> {
     }
 
     /// Calls `each`, page by page, with the rows of a chunk that pass and have a known value; in any order.
-    pub(super) fn for_each_values(&self, chunk: usize, column: RowColumn, mut each: impl FnMut(Values<'_>)) {
-        let (mut places, mut lows, mut values) = (Places::default(), Vec::new(), Vec::new());
-        let mut known = ALL;
+    pub(crate) fn for_each_value_page(
+        &self,
+        chunk: usize,
+        column: RowColumn,
+        mut each: impl FnMut(&ValuePage<'_, 'a>),
+    ) {
+        let (mut places, mut known) = (Places::default(), ALL);
         for segment in &self.segments {
             let rows = segment.ordered(order_for(Order::Any, &[column]), chunk);
             let (owners, column) = (rows.view.owners(), column_of(&rows.view, column));
-            rows.for_each_page(chunk, |page, bits| {
+            rows.for_each_page(chunk, |page, rows| {
                 let (owners, codes) = (owners.page(page), column.page(page));
                 if codes.max_code == 0 {
                     return;
                 }
                 // Of many rows the unknown are left out by vectors, of few one by one.
-                let are_many = kernels::and_count_page(bits, bits) * 4 > PAGE_PROFILES;
-                if are_many {
+                if kernels::and_count_page(rows, rows) * 16 > PAGE_PROFILES {
                     kernels::range(&codes, 1, codes.max_code, &mut known);
-                    known.iter_mut().zip(bits).for_each(|(word, bits)| *word &= bits);
+                    known.iter_mut().zip(rows).for_each(|(word, rows)| *word &= rows);
+                    return each(&ValuePage { owners, codes, places: places.of(&known) });
                 }
-                let count = kernels::write_places(if are_many { &known } else { bits }, &mut places.0);
-                lows.clear();
-                values.clear();
-                push_lows(&owners, &places.0[..count], &mut lows);
-                push_values(&codes, &places.0[..count], &mut values);
-                if !are_many && values.contains(&UNKNOWN) {
-                    retain_rows(&mut lows, &mut values, |_, value| value != UNKNOWN);
+                let count = kernels::write_places(rows, &mut places.0);
+                let mut kept = 0usize;
+                for at in 0..count {
+                    let slot = places.0[at];
+                    places.0[kept] = slot;
+                    kept = kept.wrapping_add((codes.code(usize::from(slot)) != 0).into());
                 }
-                let bounds = (codes.base, codes.base.saturating_add_unsigned(codes.max_code));
-                each(Values { lows: &lows, values: &values, bounds });
+                each(&ValuePage { owners, codes, places: Some(&places.0[..kept]) });
             });
         }
     }
@@ -426,6 +430,80 @@ impl RowPage<'_, '_> {
     }
 }
 
+impl<'a> ValuePage<'_, 'a> {
+    /// How many rows.
+    pub(super) fn len(&self) -> usize {
+        self.places.map_or(PAGE_PROFILES as usize, <[u16]>::len)
+    }
+
+    /// No value is less than the first or more than the second.
+    pub(super) fn bounds(&self) -> (i64, i64) {
+        (self.codes.base, self.codes.base.saturating_add_unsigned(self.codes.max_code))
+    }
+
+    /// Appends where they are in the page.
+    pub(super) fn push_places(&self, places: &mut Vec<u16>) {
+        match self.places {
+            Some(of_page) => places.extend_from_slice(of_page),
+            None => places.extend(0..PAGE as u16),
+        }
+    }
+
+    /// The codes of the page, for [`push_values`].
+    pub(super) fn codes(&self) -> Page<'a> {
+        self.codes
+    }
+
+    /// Appends whose they are, and their values.
+    pub(crate) fn push(&self, lows: &mut Vec<u16>, values: &mut Vec<i64>) {
+        self.push_owners(lows);
+        match self.places {
+            Some(places) => push_values(&self.codes, places, values),
+            None => self.for_each(|_, value| values.push(value)),
+        }
+    }
+
+    /// Appends whose they are.
+    pub(super) fn push_owners(&self, lows: &mut Vec<u16>) {
+        match self.places {
+            Some(places) => push_lows(&self.owners, places, lows),
+            None => self.for_each_slot(|low, _| lows.push(low)),
+        }
+    }
+
+    /// Calls `each` with whose every row is, as a place in the chunk, and with its value.
+    #[inline(always)]
+    pub(crate) fn for_each(&self, mut each: impl FnMut(u16, i64)) {
+        let base = self.codes.base.wrapping_sub(1);
+        self.for_each_code(|low, code| each(low, base.wrapping_add(code as i64)));
+    }
+
+    #[inline(always)]
+    fn for_each_code(&self, mut each: impl FnMut(u16, u64)) {
+        match self.codes.codes {
+            Codes::U8(codes) => {
+                let codes = whole(codes);
+                self.for_each_slot(|low, slot| each(low, codes[slot].into()));
+            }
+            Codes::U16(codes) => {
+                let codes = whole(codes);
+                self.for_each_slot(|low, slot| each(low, codes[slot].into()));
+            }
+            Codes::U32(codes) => {
+                let codes = whole(codes);
+                self.for_each_slot(|low, slot| each(low, codes[slot].into()));
+            }
+            _ => self.for_each_slot(|low, slot| each(low, self.codes.code(slot))),
+        }
+    }
+
+    /// Calls `each` with whose every row is, and with its place in the page.
+    #[inline(always)]
+    fn for_each_slot(&self, each: impl FnMut(u16, usize)) {
+        for_each_owner_at(&self.owners, self.places, each);
+    }
+}
+
 /// Who counts, looked up row by row.
 enum Members<'a> {
     Bits(&'a Bits),
@@ -499,27 +577,49 @@ impl Default for Places {
     }
 }
 
-/// Calls `each` with the owner of every one of some rows of a page.
-#[inline(always)]
-pub(super) fn for_each_owner(owners: &Page<'_>, rows: &PageBits, places: &mut Places, mut each: impl FnMut(u16)) {
-    let base = (owners.base as u64).wrapping_sub(1) as u16;
-    match owners.codes {
-        Codes::U16(codes) => for_each_slot(rows, places, |slot| each(base.wrapping_add(codes[slot]))),
-        _ => for_each_slot(rows, places, |slot| each(base.wrapping_add(owners.code(slot) as u16))),
+impl Places {
+    /// Where the rows are that are marked; `None` is everywhere.
+    fn of(&mut self, rows: &PageBits) -> Option<&[u16]> {
+        if *rows == ALL {
+            return None;
+        }
+        let count = kernels::write_places(rows, &mut self.0);
+        Some(&self.0[..count])
     }
 }
 
-/// Places set in the bits of a page. They are written down first: a loop over a list of them is not mispredicted.
+/// Calls `each` with the owner of every one of some rows of a page.
 #[inline(always)]
-fn for_each_slot(rows: &PageBits, places: &mut Places, mut each: impl FnMut(usize)) {
-    const LAST: usize = PAGE_PROFILES as usize - 1;
-    if rows.iter().all(|word| *word == u64::MAX) {
-        (0..=LAST).for_each(each);
-        return;
+pub(super) fn for_each_owner(owners: &Page<'_>, rows: &PageBits, places: &mut Places, mut each: impl FnMut(u16)) {
+    for_each_owner_at(owners, places.of(rows), |low, _| each(low));
+}
+
+/// Calls `each` with the owner of every row at some places of a page, and with the place.
+#[inline(always)]
+fn for_each_owner_at(owners: &Page<'_>, places: Option<&[u16]>, mut each: impl FnMut(u16, usize)) {
+    let base = (owners.base as u64).wrapping_sub(1) as u16;
+    match owners.codes {
+        Codes::U16(codes) => {
+            let codes = whole(codes);
+            each_slot(places, |slot| each(base.wrapping_add(codes[slot]), slot));
+        }
+        _ => each_slot(places, |slot| each(base.wrapping_add(owners.code(slot) as u16), slot)),
     }
-    let count = kernels::write_places(rows, &mut places.0);
-    // The mask tells the compiler what the page promises.
-    places.0[..count].iter().for_each(|slot| each(usize::from(*slot) & LAST));
+}
+
+/// The codes of a page, which the compiler then knows to be so many.
+#[inline(always)]
+fn whole<T>(codes: &[T]) -> &[T; PAGE] {
+    codes.as_array().expect("a page has a code for each of its rows")
+}
+
+/// Some places of a page, or all of them. A loop over a list of them is not mispredicted, as one over bits would be.
+#[inline(always)]
+fn each_slot(places: Option<&[u16]>, mut each: impl FnMut(usize)) {
+    match places {
+        None => (0..=LAST).for_each(each),
+        Some(places) => places.iter().for_each(|slot| each(usize::from(*slot) & LAST)),
+    }
 }
 
 /// Keeps the places of members' rows, and gives their number.
@@ -546,35 +646,26 @@ fn keep_places(bits: &Bits, places: &mut kernels::PagePlaces, count: usize, low:
 fn push_lows(owners: &Page<'_>, places: &[u16], lows: &mut Vec<u16>) {
     let base = (owners.base as u64).wrapping_sub(1) as u16;
     match owners.codes {
-        Codes::U16(codes) => lows.extend(places.iter().map(|slot| base.wrapping_add(codes[usize::from(*slot)]))),
+        Codes::U16(codes) => {
+            let codes = whole(codes);
+            lows.extend(places.iter().map(|slot| base.wrapping_add(codes[usize::from(*slot) & LAST])));
+        }
         _ => lows.extend(places.iter().map(|slot| base.wrapping_add(owners.code(usize::from(*slot)) as u16))),
     }
 }
 
-fn push_values(page: &Page<'_>, places: &[u16], values: &mut Vec<i64>) {
+/// Appends the values at some places of a page, [`UNKNOWN`] where one is.
+pub(super) fn push_values(page: &Page<'_>, places: &[u16], values: &mut Vec<i64>) {
     let base = page.base.wrapping_sub(1);
     let value = |code: u64| if code == 0 { UNKNOWN } else { base.wrapping_add(code as i64) };
-    let slots = places.iter().map(|slot| usize::from(*slot));
+    let slots = places.iter().map(|slot| usize::from(*slot) & LAST);
     match page.codes {
         Codes::Constant(code) => values.extend(slots.map(|_| value(code))),
-        Codes::U8(codes) => values.extend(slots.map(|slot| value(codes[slot].into()))),
-        Codes::U16(codes) => values.extend(slots.map(|slot| value(codes[slot].into()))),
-        Codes::U32(codes) => values.extend(slots.map(|slot| value(codes[slot].into()))),
-        Codes::U64(codes) => values.extend(slots.map(|slot| value(codes[slot]))),
+        Codes::U8(codes) => values.extend(slots.map(|slot| value(whole(codes)[slot].into()))),
+        Codes::U16(codes) => values.extend(slots.map(|slot| value(whole(codes)[slot].into()))),
+        Codes::U32(codes) => values.extend(slots.map(|slot| value(whole(codes)[slot].into()))),
+        Codes::U64(codes) => values.extend(slots.map(|slot| value(whole(codes)[slot]))),
     }
-}
-
-/// Keeps some of the rows, without a branch: whatever is not kept is overwritten.
-#[inline(always)]
-pub(super) fn retain_rows(lows: &mut Vec<u16>, values: &mut Vec<i64>, is_kept: impl Fn(u16, i64) -> bool) {
-    let mut kept = 0usize;
-    for at in 0..lows.len().min(values.len()) {
-        let (low, value) = (lows[at], values[at]);
-        (lows[kept], values[kept]) = (low, value);
-        kept = kept.wrapping_add(is_kept(low, value).into());
-    }
-    lows.truncate(kept);
-    values.truncate(kept);
 }
 
 /// Clears the bits before one place and from another on.

@@ -110,6 +110,17 @@ impl ChunkBits<'_> {
     }
 }
 
+/// A byte for each profile of a chunk.
+pub(super) type Counters = [u8; CHUNK_PROFILES as usize];
+/// A number for each profile of a chunk.
+pub(super) type Amounts = [i64; CHUNK_PROFILES as usize];
+
+/// The same for each profile of a chunk; never on the stack.
+fn of_each<T: Clone>(each: T) -> Box<[T; CHUNK_PROFILES as usize]> {
+    let all = vec![each; CHUNK_PROFILES as usize].into_boxed_slice();
+    all.try_into().unwrap_or_else(|_| unreachable!("as many as a chunk has profiles"))
+}
+
 /// Buffers that are used again from chunk to chunk, and what of the present chunk was found once for several places.
 #[derive(Default)]
 pub(crate) struct Scratch {
@@ -117,9 +128,9 @@ pub(crate) struct Scratch {
     ids: Vec<Vec<u16>>,
     /// By key: the chunk that it was found in, and what was found.
     shared: Vec<(usize, usize, ChunkSet)>,
-    counters: Vec<Vec<u8>>,
-    amounts: Vec<Vec<i64>>,
-    means: Vec<Vec<i64>>,
+    counters: Vec<Box<Counters>>,
+    /// With what each of them is.
+    amounts: Vec<(i64, Box<Amounts>)>,
     groups: Vec<Groups>,
     rows: Vec<Gathered>,
     moments: Vec<Vec<u64>>,
@@ -133,35 +144,22 @@ impl Scratch {
     }
 
     /// A zero for each profile of a chunk.
-    pub(super) fn counters(&mut self) -> Vec<u8> {
-        let mut counters = self.counters.pop().unwrap_or_default();
-        counters.clear();
-        counters.resize(CHUNK_PROFILES as usize, 0);
+    pub(super) fn counters(&mut self) -> Box<Counters> {
+        let Some(mut counters) = self.counters.pop() else { return of_each(0) };
+        counters.fill(0);
         counters
     }
 
-    /// A mean of nothing for each profile of a chunk. Whoever takes them makes them so again while they are in the cache.
-    pub(super) fn means(&mut self) -> Vec<i64> {
-        self.means.pop().unwrap_or_else(|| vec![0; CHUNK_PROFILES as usize])
+    /// The same amount for each profile of a chunk. Whoever takes them makes them so again while they are in the cache.
+    pub(super) fn amounts(&mut self, each: i64) -> Box<Amounts> {
+        let known = self.amounts.iter().position(|(of, _)| *of == each);
+        known.map_or_else(|| of_each(each), |at| self.amounts.swap_remove(at).1)
     }
 
-    /// Takes means back, all of them of nothing.
-    pub(super) fn recycle_means(&mut self, means: Vec<i64>) {
-        debug_assert!(means.iter().all(|mean| *mean == 0));
-        self.means.push(means);
-    }
-
-    /// An amount for each profile of a chunk.
-    pub(super) fn amounts(&mut self, each: i64) -> Vec<i64> {
-        let mut amounts = self.amounts.pop().unwrap_or_default();
-        amounts.clear();
-        amounts.resize(CHUNK_PROFILES as usize, each);
-        amounts
-    }
-
-    /// An amount for each profile of a chunk, whatever it is.
-    pub(super) fn any_amounts(&mut self) -> Vec<i64> {
-        self.amounts.pop().unwrap_or_else(|| vec![0; CHUNK_PROFILES as usize])
+    /// Takes amounts back, all of them the same.
+    pub(super) fn recycle_amounts(&mut self, each: i64, amounts: Box<Amounts>) {
+        debug_assert!(amounts.iter().all(|amount| *amount == each));
+        self.amounts.push((each, amounts));
     }
 
     /// Groups of any content.
@@ -208,13 +206,8 @@ impl Scratch {
         self.chains.extend(chains);
     }
 
-    /// Takes amounts back.
-    pub(super) fn recycle_amounts(&mut self, amounts: Vec<i64>) {
-        self.amounts.push(amounts);
-    }
-
     /// Takes counters back.
-    pub(super) fn recycle_counters(&mut self, counters: Vec<u8>) {
+    pub(super) fn recycle_counters(&mut self, counters: Box<Counters>) {
         self.counters.push(counters);
     }
 

@@ -16,44 +16,24 @@ pub(super) enum End {
 }
 
 impl Ordered<'_> {
-    fn owner(&self, row: u32) -> Option<i64> {
-        self.view.owners().value(row)
-    }
-
-    /// Whether a row of a chunk, or the row after its last, is the first of its profile.
-    fn is_start(&self, chunk: usize, row: u32) -> bool {
-        let rows = &self.rows[chunk];
-        row <= rows.start || row >= rows.end || self.owner(row) != self.owner(row - 1)
-    }
-
-    /// Marks the first row of each profile that has one on a page.
-    fn starts(&self, chunk: usize, page: usize, out: &mut PageBits) {
-        kernels::starts(&self.view.owners().page(page), out);
-        out[0] = out[0] & !1 | u64::from(self.is_start(chunk, page as u32 * PAGE_PROFILES));
-    }
-
     /// Appends whose first or last row that passes has a value that passes, too; ascending.
     pub(super) fn push_by_end(&self, chunk: usize, column: RowColumn, test: &ColumnTest, end: End, ids: &mut Vec<u16>) {
         let (owners, values) = (self.view.owners(), column_of(&self.view, column));
-        let [mut rows, mut passing, mut starts, mut others] = [ALL; 4];
+        let [mut rows, mut passing, mut others] = [ALL; 3];
         let (mut carry, mut places) = (false, Places::default());
         let pages = self.pages(chunk);
         for at in 0..pages.len() {
             let page = if end == End::First { pages.start + at } else { pages.end - 1 - at };
             self.mark(chunk, page, &mut rows);
-            let (first, next) = (page as u32 * PAGE_PROFILES, (page as u32 + 1) * PAGE_PROFILES);
+            let starts = self.view.span_starts(page);
+            let next_is_start = self.view.is_span_start((page as u32 + 1) * PAGE_PROFILES);
             if rows.iter().all(|word| *word == 0) {
-                let beyond = if end == End::First { first } else { next };
-                let is_one_span = || self.owner(first) == self.owner(next.min(self.rows[chunk].end) - 1);
-                carry = carry && !self.is_start(chunk, beyond) && is_one_span();
+                carry &= starts.iter().all(|word| *word == 0) && !(end == End::Last && next_is_start);
                 continue;
             }
-            self.starts(chunk, page, &mut starts);
             match end {
                 End::First => kernels::after(&rows, &starts, &mut carry, &mut others),
-                End::Last => {
-                    kernels::before(&rows, &starts, self.is_start(chunk, next), &mut carry, &mut others);
-                }
+                End::Last => kernels::before(&rows, &starts, next_is_start, &mut carry, &mut others),
             }
             test.mark(&values.page(page), &mut passing);
             let of_ends = rows.iter().zip(&others).map(|(rows, others)| rows & !others);
@@ -87,10 +67,9 @@ impl<'r, 'a> Possible<'r, 'a> {
         let in_it = |step: &'r RowsRun<'a>| step.only_by_profile(chunk).filter(|(_, other)| *other == number);
         let steps = steps.iter().map(|step| Some(in_it(step)?.0)).collect::<Option<Vec<_>>>()?;
         let pages = steps[0].pages(chunk);
-        let none = vec![[0; PAGE_WORDS]; pages.len()];
-        let (mut starts, mut rows) = (none.clone(), vec![none; steps.len()]);
+        let starts = pages.clone().map(|page| steps[0].view.span_starts(page)).collect();
+        let mut rows = vec![vec![[0; PAGE_WORDS]; pages.len()]; steps.len()];
         for (page, at) in pages.zip(0..) {
-            steps[0].starts(chunk, page, &mut starts[at]);
             steps.iter().zip(&mut rows).for_each(|(step, rows)| step.mark(chunk, page, &mut rows[at]));
         }
         Some(Possible { steps, chunk, starts, rows })

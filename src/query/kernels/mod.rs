@@ -29,10 +29,10 @@ pub use codes::{
 pub use ids::{and_not_ids, count_in_bits, count_in_ids, for_each_bit, push_bits, retain_in_container};
 pub use level::{Level, level};
 pub use program::{Operand, Program, Room};
-pub use spans::{after, before, push_ranks, starts};
+pub use spans::{after, before, push_ranks};
 pub use words::{
-    TERMS_MAX, Term, and_assign, and_count_page, and_not_assign, and_terms, and_terms_count, count, fill, or_all,
-    or_container,
+    TERMS_MAX, Term, and_assign, and_count_page, and_not_assign, and_terms, and_terms_count, count, fill,
+    or_all, or_container,
 };
 
 #[cfg(test)]

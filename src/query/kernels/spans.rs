@@ -1,52 +1,14 @@
 //! Spans: rows that lie profile by profile, as bits of a page; who of a profile's rows stands before or after which.
-//! Knows owners' codes and bits; what rows mean is the caller's.
+//! Knows bits; what rows mean is the caller's.
 //!
 //! A span is the rows of one profile: it begins at a start and ends before the next one. What holds at the edge of a page
 //! is carried to its neighbour: whether the row beyond the edge has been marked, or has a marked one beyond it in its span.
 #![allow(unsafe_code)] // the dispatch by level
 
-use storage::column::{Codes, Page};
 use storage::container::Bits;
-use storage::ids::PAGE_PROFILES;
 
-use super::codes::{PageBits, word_of};
+use super::codes::PageBits;
 use super::level::at_levels;
-#[cfg(target_arch = "x86_64")]
-use super::level::{Level, level};
-#[cfg(target_arch = "x86_64")]
-use super::x86;
-
-const PAGE: usize = PAGE_PROFILES as usize;
-
-/// Marks the rows of a page whose owner is not that of the row before, the page's first left out.
-pub fn starts(owners: &Page<'_>, out: &mut PageBits) {
-    match owners.codes {
-        Codes::Constant(_) => out.fill(0),
-        Codes::U16(codes) => starts_u16(codes, out),
-        _ => {
-            out.fill(0);
-            let differ = (1..PAGE).filter(|slot| owners.code(*slot) != owners.code(slot - 1));
-            differ.for_each(|slot| out[slot / 64] |= 1 << (slot % 64));
-        }
-    }
-}
-
-fn starts_u16(codes: &[u16], out: &mut PageBits) {
-    #[cfg(target_arch = "x86_64")]
-    if level() >= Level::Avx2 {
-        // SAFETY: the level is never above what the processor reports to have.
-        return unsafe { x86::starts_u16(codes, out) };
-    }
-    let mut last = codes.first().copied().unwrap_or_default();
-    for (word, codes) in out.iter_mut().zip(codes.as_chunks::<64>().0) {
-        let mut flags = [0u8; 64];
-        for (flag, code) in flags.iter_mut().zip(codes) {
-            *flag = u8::from(*code != last);
-            last = *code;
-        }
-        *word = word_of(&flags);
-    }
-}
 
 at_levels! {
     /// Appends, for each of some ids that are set in `bits`, how many are set before it.
@@ -96,7 +58,9 @@ fn after_in_word(marked: u64, starts: u64, carry: &mut bool) -> u64 {
 mod tests {
     use super::super::at_each_level;
     use super::*;
-    use storage::ids::{CHUNK_WORDS, PAGE_WORDS};
+    use storage::ids::{CHUNK_WORDS, PAGE_PROFILES, PAGE_WORDS};
+
+    const PAGE: usize = PAGE_PROFILES as usize;
 
     fn bit(bits: &[u64], at: usize) -> bool {
         bits[at / 64] >> (at % 64) & 1 == 1
@@ -141,23 +105,16 @@ mod tests {
     }
 
     #[test]
-    fn starts_and_ranks_are_those_of_a_walk() {
-        let narrow: Vec<u16> = (0..PAGE as u16).map(|row| row / 3 * (row % 7) / 5).collect();
-        let wide: Vec<u32> = narrow.iter().map(|code| u32::from(*code) << 12).collect();
+    fn ranks_are_those_of_a_walk() {
+        let ids: Vec<u16> = (0..PAGE as u16).map(|row| row / 3 * (row % 7) / 5).collect();
         let mut bits = [0; CHUNK_WORDS];
-        narrow.iter().for_each(|id| bits[usize::from(*id) / 64] |= 1 << (id % 64));
+        ids.iter().for_each(|id| bits[usize::from(*id) / 64] |= 1 << (id % 64));
         bits[CHUNK_WORDS - 1] = u64::MAX;
         at_each_level(|level| {
-            for codes in [Codes::U16(&narrow), Codes::U32(&wide)] {
-                let mut out = [7; PAGE_WORDS];
-                starts(&Page { base: 1, max_code: u64::MAX, codes }, &mut out);
-                let is_start = |row: usize| row > 0 && narrow[row] != narrow[row - 1];
-                assert!((0..PAGE).all(|row| bit(&out, row) == is_start(row)), "{level:?}");
-            }
             let mut ranks = Vec::new();
-            push_ranks(&bits, &narrow, &mut ranks);
+            push_ranks(&bits, &ids, &mut ranks);
             let rank = |id: u16| (0..id).filter(|before| bit(&bits, usize::from(*before))).count();
-            assert!(narrow.iter().zip(&ranks).all(|(id, found)| rank(*id) == usize::from(*found)), "{level:?}");
+            assert!(ids.iter().zip(&ranks).all(|(id, found)| rank(*id) == usize::from(*found)), "{level:?}");
         });
     }
 }

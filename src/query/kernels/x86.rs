@@ -252,24 +252,6 @@ pub(super) fn lookup_u8_by_32(codes: &[u8], set: &[u64; 4], out: &mut PageBits) 
     }
 }
 
-/// Marks the codes of a page that are not the one before; the first is left out.
-#[target_feature(enable = "avx2")]
-pub(super) fn starts_u16(codes: &[u16], out: &mut PageBits) {
-    let Some(first) = codes.first() else { return };
-    let mut head = [*first; 65];
-    head[1..].copy_from_slice(&codes[..64]);
-    for (at, (word, lane)) in out.iter_mut().zip(codes.as_chunks::<64>().0).enumerate() {
-        let before = if at == 0 { &head[..64] } else { &codes[at * 64 - 1..][..64] };
-        *word = 0;
-        for (half, (lane, before)) in lane.as_chunks::<32>().0.iter().zip(before.as_chunks::<32>().0).enumerate() {
-            let a = _mm256_cmpeq_epi16(load_32(&lane[..16]), load_32(&before[..16]));
-            let b = _mm256_cmpeq_epi16(load_32(&lane[16..]), load_32(&before[16..]));
-            *word |= mask_of_words(a, b) << (half * 32);
-        }
-        *word = !*word;
-    }
-}
-
 /// Marks the codes of a page with `code - low <= span`.
 #[target_feature(enable = "avx512f,avx512bw")]
 pub(super) fn range_u8(codes: &[u8], low: u8, span: u8, out: &mut PageBits) {
