@@ -39,7 +39,7 @@ pub(crate) struct RowName<'a> {
     pub(crate) column: RowColumn,
     pub(crate) row_type: RowType,
     /// The texts of a category.
-    values: Option<&'a Values>,
+    pub(crate) values: Option<&'a Values>,
 }
 
 /// What a value is held against.
@@ -671,7 +671,7 @@ fn any_value(ranges: Vec<Range>) -> Option<ColumnTest> {
 }
 
 /// Any of some value numbers.
-fn any_number(mut numbers: Vec<i64>) -> Option<ColumnTest> {
+pub(crate) fn any_number(mut numbers: Vec<i64>) -> Option<ColumnTest> {
     numbers.sort_unstable();
     numbers.dedup();
     match numbers[..] {

@@ -31,7 +31,7 @@ pub use level::{Level, level};
 pub use program::{Operand, Program, Room};
 pub use spans::{after, before, push_ranks};
 pub use words::{
-    TERMS_MAX, Term, and_assign, and_count_page, and_not_assign, and_terms, and_terms_count, count, fill,
+    TERMS_MAX, Term, and_assign, and_count_page, and_not_assign, and_terms, and_terms_count, count, drain, fill,
     or_all, or_container,
 };
 

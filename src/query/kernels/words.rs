@@ -55,6 +55,19 @@ at_levels! {
         out.iter_mut().zip(b).for_each(|(o, b)| *o &= !b);
     }
 
+    /// Takes all ids away, which are then set in `any`, too; and says how many were in each of two others.
+    pub fn drain(bits: &mut Bits, others: [&Bits; 2], any: &mut Bits) -> [u32; 2] {
+        let mut counts = [0u64; 2];
+        for (at, word) in bits.iter_mut().enumerate() {
+            for (count, other) in counts.iter_mut().zip(others) {
+                *count = count.wrapping_add((*word & other[at]).count_ones().into());
+            }
+            any[at] |= *word;
+            *word = 0;
+        }
+        counts.map(|count| count as u32)
+    }
+
     /// Number of ids of a page set in both.
     pub fn and_count_page(a: &PageBits, b: &PageBits) -> u32 {
         a.iter().zip(b).fold(0u64, |count, (a, b)| count.wrapping_add((a & b).count_ones().into())) as u32
@@ -175,6 +188,11 @@ mod tests {
                 let mut out = Box::new([0; CHUNK_WORDS]);
                 or_all(&plain, &mut out);
                 assert_eq!(out, or, "{level:?}");
+                let (mut rest, mut any) = (or.clone(), and.clone());
+                let both = |a: &Bits, b: &Bits| naive_count(&std::array::from_fn(|w| a[w] & b[w]));
+                let counts = [both(&or, &bits(3)), both(&or, &and)];
+                assert_eq!(drain(&mut rest, [&bits(3), &and], &mut any), counts, "{level:?}");
+                assert!(rest.iter().all(|word| *word == 0) && (0..CHUNK_WORDS).all(|w| any[w] == or[w] | and[w]));
             });
         }
     }
