@@ -354,6 +354,36 @@ mod tests {
         }
     }
 
+    fn with_city(mut person: Upserts, city: &str) -> Upserts {
+        let dictionary = Arc::new(vec![city.into()]);
+        let changes = TagChanges::Texts { dictionary, changes: vec![(0, 0)] };
+        person.tags.push(TagColumn { tag: TagId(0), changes });
+        person
+    }
+
+    #[test]
+    fn parts_of_a_pack_that_was_left_are_written_anew() {
+        let temp = tempfile::tempdir().unwrap();
+        let dir = DataDir::open(temp.path()).unwrap();
+        let mut loader = dir.bulk_load("main", u64::MAX).unwrap();
+        let schema = r#"{"id_types": ["member"], "tags": {"city": {"type": "category"}}}"#;
+        loader.extend_schema(&serde_json::from_str(schema).unwrap()).unwrap();
+        loader.add(with_city(one_person("first"), "Hangzhou")).unwrap();
+        loader.finish().unwrap();
+        let mut again = dir.bulk_load("main", u64::MAX).unwrap();
+        again.add(one_person("second")).unwrap();
+        let view = again.taken().unwrap();
+        let (log, next) = (again.dir.join(LOG_DIR), again.view.data_version + 1);
+        log::prepare_segment(&log, next).unwrap();
+        // Cities are as they were, in a pack that nobody holds any more: its file goes, what is mapped of it stays.
+        take_snapshot(&again.dir, &view, &again.manifest, &Packs::new(), &Options::default()).unwrap();
+        log::adopt_segment(&log, next).unwrap();
+        drop(again);
+        let store = dir.open_space("main", &crate::Options::default()).unwrap();
+        assert_eq!(store.view().profile_count(), 2);
+        assert_eq!(store.view().tag(TagId(0)).cardinality(ValueId(0)).unwrap(), 1);
+    }
+
     #[test]
     fn people_and_values_are_known_while_store_snapshots_are_under_way() {
         let temp = tempfile::tempdir().unwrap();
@@ -364,10 +394,7 @@ mod tests {
         loader.extend_schema(&serde_json::from_str(schema).unwrap()).unwrap();
         for round in 0..2 {
             for n in 0..30 {
-                let mut batch = one_person(&format!("member {n}"));
-                let dictionary = Arc::new(vec![format!("city {}", (n + round) % 3).into()]);
-                let changes = TagChanges::Texts { dictionary, changes: vec![(0, 0)] };
-                batch.tags.push(TagColumn { tag: TagId(0), changes });
+                let batch = with_city(one_person(&format!("member {n}")), &format!("city {}", (n + round) % 3));
                 assert_eq!(loader.add(batch).unwrap().created, 1 - round, "member {n}, round {round}");
             }
         }

@@ -425,7 +425,8 @@ fn leaf(base: Option<&Arc<Part>>, same: bool, encode: &dyn Fn() -> Result<Option
     }
 }
 
-/// Packs whose parts are all to be moved: mostly unnamed ones, and at a purge any that hold something unnamed.
+/// Packs whose parts are all to be moved: mostly unnamed ones, at a purge any that hold something unnamed, and those that
+/// were left before. A stripe that is written to while its parts are moved keeps the old ones, whose pack is gone by then.
 fn packs_to_leave(view: &View, packs: &Packs, options: &Options) -> BTreeSet<u64> {
     let mut named: BTreeMap<u64, (u64, usize)> = BTreeMap::new();
     let mut count = |part: &Arc<Part>| {
@@ -456,9 +457,10 @@ fn packs_to_leave(view: &View, packs: &Packs, options: &Options) -> BTreeSet<u64
     view.joins.index.tables().iter().for_each(&mut count);
     let mut leave = options.leave.clone();
     for (number, (bytes, parts)) in named {
-        if let Some(pack) = packs.get(&number)
-            && (bytes * 2 < pack.file_bytes() || (options.purge && parts < pack.directory().len()))
-        {
+        let stays = packs
+            .get(&number)
+            .is_some_and(|pack| bytes * 2 >= pack.file_bytes() && !(options.purge && parts < pack.directory().len()));
+        if !stays {
             leave.insert(number);
         }
     }
