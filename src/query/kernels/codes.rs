@@ -190,15 +190,10 @@ pub(super) fn word_of(flags: &[u8; 64]) -> u64 {
 }
 
 /// A page's places, and as many more as a vector that is written whole may take.
-pub type PagePlaces = [u16; PAGE + 32];
+pub type PagePlaces = [u16; PAGE + ids::WRITTEN_BEYOND];
 
 /// Writes every place set, ascending, and gives their number.
 pub fn write_places(bits: &PageBits, out: &mut PagePlaces) -> usize {
-    #[cfg(target_arch = "x86_64")]
-    if level() == Level::Avx512 {
-        // SAFETY: the level is never above what the processor reports to have.
-        return unsafe { x86::write_bits(bits, out) };
-    }
     ids::write_bits(bits, out)
 }
 

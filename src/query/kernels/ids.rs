@@ -5,7 +5,6 @@
 use storage::container::{Bits, ContainerRef, bit};
 
 use super::level::at_levels;
-#[cfg(target_arch = "x86_64")]
 use super::level::{Level, level};
 use super::words;
 #[cfg(target_arch = "x86_64")]
@@ -15,7 +14,6 @@ use super::x86;
 const GALLOP_FROM: usize = 32;
 
 /// From so many members on a chunk's bits are turned to ids by vectors, which cost the same for few and for many.
-#[cfg(target_arch = "x86_64")]
 const COMPRESS_FROM: u32 = 1200;
 
 /// Number of ids of a chunk's bits that are in a container.
@@ -213,47 +211,69 @@ pub fn for_each_bit(bits: &Bits, mut each: impl FnMut(u16)) {
 
 /// Appends every id set, ascending; `count` of them.
 pub fn push_bits(bits: &Bits, count: u32, out: &mut Vec<u16>) {
-    #[cfg(target_arch = "x86_64")]
-    if level() == Level::Avx512 && count >= COMPRESS_FROM {
-        let start = out.len();
-        // Vectors are written whole, so the buffer goes on for one.
-        out.resize(start + count as usize + 32, 0);
-        // SAFETY: the level is never above what the processor reports to have.
-        let written = unsafe { x86::write_bits(bits, &mut out[start..]) };
-        assert_eq!(written, count as usize, "as many ids as were counted");
-        return out.truncate(start + written);
-    }
     let start = out.len();
-    out.resize(start + count as usize + WRITTEN_AT_ONCE, 0);
-    let written = write_bits(bits, &mut out[start..]);
+    out.resize(start + count as usize + WRITTEN_BEYOND, 0);
+    let is_compressed = level() < Level::Avx512 || count >= COMPRESS_FROM;
+    let written = if is_compressed { write_bits } else { write_words }(bits, &mut out[start..]);
     assert_eq!(written, count as usize, "as many ids as were counted");
     out.truncate(start + written);
 }
 
-/// How many places may be written beyond those that are set.
-const WRITTEN_AT_ONCE: usize = 8;
+/// How many places may be written beyond those that are set: vectors are written whole.
+pub(super) const WRITTEN_BEYOND: usize = 32;
 
-at_levels! {
-    /// Writes every place set, ascending, and gives their number; `out` is longer than that by [`WRITTEN_AT_ONCE`].
-    /// As many are written at once as are mostly set, so that the number of a word's is not foreseen wrongly.
-    pub(super) fn write_bits(bits: &[u64], out: &mut [u16]) -> usize {
-        let mut count = 0usize;
-        for (word, first) in bits.iter().zip((0u16..).step_by(64)) {
-            let (mut left, set) = (*word, word.count_ones() as usize);
-            let (parts, _) = out[count..].as_chunks_mut::<4>();
-            for (part, at) in parts.iter_mut().zip((0usize..).step_by(4)) {
-                for place in part {
-                    *place = first.wrapping_add(left.trailing_zeros() as u16);
-                    left &= left.wrapping_sub(1);
-                }
-                if at + 4 >= set {
-                    break;
-                }
-            }
-            count = count.wrapping_add(set);
-        }
-        count
+/// Writes every place set, ascending, and gives their number; `out` is longer than that by [`WRITTEN_BEYOND`].
+pub(super) fn write_bits(bits: &[u64], out: &mut [u16]) -> usize {
+    #[cfg(target_arch = "x86_64")]
+    match level() {
+        // SAFETY: the level is never above what the processor reports to have.
+        Level::Avx512 => return unsafe { x86::write_bits(bits, out) },
+        // SAFETY: as above.
+        Level::Avx2 => return unsafe { x86::write_bits_by_bytes(bits, out) },
+        Level::Baseline => {}
     }
+    write_words(bits, out)
+}
+
+fn write_words(bits: &[u64], out: &mut [u16]) -> usize {
+    let mut count = 0usize;
+    for (words, first) in bits.chunks(64).zip((0u16..).step_by(64 * 64)) {
+        for_each_word(words, |at, word| {
+            count += write_word(word, first.wrapping_add(at as u16 * 64), &mut out[count..]);
+        });
+    }
+    count
+}
+
+/// Calls `each` with every word of up to 64 that has a bit set, and its place; those without are left out at once.
+#[inline(always)]
+pub(super) fn for_each_word(words: &[u64], mut each: impl FnMut(usize, u64)) {
+    let mut filled = 0u64;
+    for (at, word) in words.iter().enumerate() {
+        filled |= u64::from(*word != 0) << at;
+    }
+    while filled != 0 {
+        let at = filled.trailing_zeros() as usize;
+        filled &= filled.wrapping_sub(1);
+        each(at, words[at]);
+    }
+}
+
+/// Writes the places of one word's bits, the first of which is `first`, and gives their number. As many are written at
+/// once as are mostly set, so that the number of a word's is not foreseen wrongly.
+#[inline(always)]
+pub(super) fn write_word(word: u64, first: u16, out: &mut [u16]) -> usize {
+    let (mut left, set) = (word, word.count_ones() as usize);
+    for (part, at) in out.as_chunks_mut::<4>().0.iter_mut().zip((0usize..).step_by(4)) {
+        for place in part {
+            *place = first.wrapping_add(left.trailing_zeros() as u16);
+            left &= left.wrapping_sub(1);
+        }
+        if at + 4 >= set {
+            break;
+        }
+    }
+    set
 }
 
 #[cfg(test)]

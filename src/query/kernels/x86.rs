@@ -159,6 +159,52 @@ pub(super) fn write_bits(bits: &[u64], out: &mut [u16]) -> usize {
     count
 }
 
+/// By byte: the places of its bits, a byte each, and whatever after them.
+const PLACES_OF_BYTES: [u64; 256] = {
+    let mut all = [0; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        let (mut bit, mut set) = (0, 0);
+        while bit < 8 {
+            if byte >> bit & 1 == 1 {
+                all[byte] |= bit << (set * 8);
+                set += 1;
+            }
+            bit += 1;
+        }
+        byte += 1;
+    }
+    all
+};
+
+/// Words with more ids than this are written byte by byte.
+const BY_BYTES_FROM: u32 = 12;
+
+/// Writes every id set and gives their number; `out` is longer than that by 8.
+#[target_feature(enable = "avx2,bmi1,popcnt")]
+pub(super) fn write_bits_by_bytes(bits: &[u64], out: &mut [u16]) -> usize {
+    let (mut count, eight) = (0, _mm_set1_epi16(8));
+    for (words, first) in bits.chunks(64).zip((0u16..).step_by(64 * 64)) {
+        ids::for_each_word(words, |at, word| {
+            let first = first.wrapping_add(at as u16 * 64);
+            if word.count_ones() < BY_BYTES_FROM {
+                count += ids::write_word(word, first, &mut out[count..]);
+                return;
+            }
+            let mut first = _mm_set1_epi16(first as i16);
+            for byte in word.to_le_bytes() {
+                if let Some(place) = out.get_mut(count..).and_then(|rest| rest.first_chunk_mut()) {
+                    let places = _mm_cvtsi64_si128(PLACES_OF_BYTES[usize::from(byte)] as i64);
+                    store_8(_mm_add_epi16(_mm_cvtepu8_epi16(places), first), place);
+                    count += byte.count_ones() as usize;
+                }
+                first = _mm_add_epi16(first, eight);
+            }
+        });
+    }
+    count
+}
+
 #[target_feature(enable = "avx2")]
 fn load_32<T>(lane: &[T]) -> __m256i {
     assert!(size_of_val(lane) >= 32);
