@@ -27,6 +27,8 @@ pub(crate) struct Wanted<'a> {
     pub(crate) rows: &'a EventRows,
     /// Columns to group by, and what becomes of their known values (a day's month, say); at most two.
     pub(crate) keys: &'a [(RowColumn, &'a (dyn Fn(i64) -> i64 + Sync))],
+    /// Whether people are to be counted.
+    pub(crate) people: bool,
     /// Columns to sum up.
     pub(crate) measures: &'a [RowColumn],
     /// Columns whose different values are wanted.
@@ -43,7 +45,7 @@ pub(crate) const UNKNOWN_KEY: i64 = UNKNOWN;
 pub(crate) struct RowGroup {
     /// Rows.
     pub(crate) events: u64,
-    /// Profiles that they are of.
+    /// Profiles that they are of, where that is wanted.
     pub(crate) people: u64,
     /// By measure.
     pub(crate) totals: Vec<Totals>,
@@ -237,11 +239,19 @@ impl<'w> Partial<'w> {
             page.push_lows(&mut taken.lows);
             columns.iter().zip(&mut taken.columns).for_each(|(column, values)| page.push_values(*column, values));
             self.group(&taken);
-            for (group, low) in self.of_rows.iter().zip(&taken.lows) {
-                let is_first = self.seen.is_first(*group, self.chunk, *low);
-                let group = &mut self.groups[*group as usize];
-                group.events += 1;
-                group.people += u64::from(is_first);
+            match self.wanted {
+                Wanted { people: false, keys: [], .. } => self.groups[0].events += taken.lows.len() as u64,
+                Wanted { people: false, .. } => {
+                    self.of_rows.iter().for_each(|group| self.groups[*group as usize].events += 1);
+                }
+                Wanted { people: true, .. } => {
+                    for (group, low) in self.of_rows.iter().zip(&taken.lows) {
+                        let is_first = self.seen.is_first(*group, self.chunk, *low);
+                        let group = &mut self.groups[*group as usize];
+                        group.events += 1;
+                        group.people += u64::from(is_first);
+                    }
+                }
             }
             self.add_values(&taken);
         });
@@ -328,6 +338,10 @@ impl<'w> Partial<'w> {
             pairs.filter(|(_, value)| *value != UNKNOWN).collect()
         };
         for (at, values) in measures.iter().enumerate() {
+            if self.wanted.keys.is_empty() {
+                self.groups[0].totals[at].add_all(values, UNKNOWN);
+                continue;
+            }
             for (group, value) in self.of_rows.iter().zip(values) {
                 if *value != UNKNOWN {
                     self.groups[*group as usize].totals[at].add(*value);

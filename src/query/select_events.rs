@@ -84,6 +84,7 @@ fn is_of_people(binder: &Binder<'_>, event: EventId, clause: &Predicate) -> bool
 /// What a statement's aggregates need of each group.
 #[derive(Default)]
 struct Needs {
+    people: bool,
     measures: Vec<RowColumn>,
     distinct: Vec<RowColumn>,
     listed: Vec<RowColumn>,
@@ -111,8 +112,14 @@ fn grouped(
     let same = |value: i64| value;
     let by: Vec<(RowColumn, &(dyn Fn(i64) -> i64 + Sync))> =
         keys.iter().map(|key| (key.column, &same as &(dyn Fn(i64) -> i64 + Sync))).collect();
-    let wanted =
-        Wanted { rows, keys: &by, measures: &needs.measures, distinct: &needs.distinct, listed: &needs.listed };
+    let wanted = Wanted {
+        rows,
+        keys: &by,
+        people: needs.people,
+        measures: &needs.measures,
+        distinct: &needs.distinct,
+        listed: &needs.listed,
+    };
     let mut groups: Vec<([i64; 2], RowGroup)> = event_groups(ctx, audience, &wanted)?.into_iter().collect();
     if keys.is_empty() && groups.is_empty() {
         groups.push(([0; 2], RowGroup::new(&wanted)));
@@ -136,7 +143,7 @@ fn grouped(
 fn need(binder: &Binder<'_>, event: EventId, aggregate: &Aggregate, needs: &mut Needs) -> Result<()> {
     match aggregate {
         Aggregate::CountAll => {}
-        Aggregate::CountDistinct(name) if name.text == "one_id" => {}
+        Aggregate::CountDistinct(name) if name.text == "one_id" => needs.people = true,
         Aggregate::CountDistinct(name) => _ = place(&mut needs.distinct, binder.row_name(event, name)?.column),
         Aggregate::Sum(name) | Aggregate::Avg(name) => {
             let found = binder.row_name(event, name)?;

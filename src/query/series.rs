@@ -15,7 +15,7 @@ use super::error::Result;
 use super::event_groups::{RowGroup, Wanted, event_groups};
 use super::number::Range;
 use super::plan::{ColumnTest, EventRows, Node, RowColumn, RowTest};
-use super::totals::count;
+use super::totals::{count, materialized};
 
 /// Most periods of a series.
 pub const PERIODS_MAX: usize = 40_000;
@@ -99,8 +99,14 @@ pub fn series(
     let rows = EventRows { event: rows.event, test: RowTest::and(vec![window, rows.test]) };
     let measures: Vec<RowColumn> = measure.iter().map(|(column, _)| *column).collect();
     let first_day = |day: i64| period.first_day(day);
-    let wanted =
-        Wanted { rows: &rows, keys: &[(RowColumn::Day, &first_day)], measures: &measures, distinct: &[], listed: &[] };
+    let wanted = Wanted {
+        rows: &rows,
+        keys: &[(RowColumn::Day, &first_day)],
+        people: true,
+        measures: &measures,
+        distinct: &[],
+        listed: &[],
+    };
     let groups = event_groups(ctx, audience, &wanted)?;
     let mut series = Vec::new();
     let mut day = period.first_day(days.0);
@@ -131,6 +137,8 @@ pub fn funnel(
     let ctx = binder.ctx;
     let mut funnel: Vec<FunnelStep> = Vec::with_capacity(steps.len());
     let mut before: Option<Predicate> = None;
+    // Who has got as far, once that takes rows in order: the next step is asked of them alone.
+    let mut among = audience.0.clone();
     for last in 1..=steps.len() {
         let kind = match last {
             1 => PredicateKind::Exists(steps[0].clone()),
@@ -138,7 +146,12 @@ pub fn funnel(
         };
         let reached = Predicate { kind, span: steps[last - 1].span };
         let plan = binder.plan(&reached)?;
-        let people = count(ctx, &Node::and(vec![audience.0.clone(), plan]).ordered(ctx.everyone()))?;
+        let mut got_here = Node::and(vec![among.clone(), plan]).ordered(ctx.everyone());
+        if last > 1 {
+            got_here = materialized(ctx, &got_here)?;
+            among = got_here.clone();
+        }
+        let people = count(ctx, &got_here)?;
         let text = |predicates: Vec<Predicate>| {
             let all: Vec<Predicate> = audience.1.cloned().into_iter().chain(predicates).collect();
             queryparser::predicate_text(&all_of(all))

@@ -36,6 +36,28 @@ impl Totals {
         self.bounds = Some(self.bounds.map_or((value, value), |(low, high)| (low.min(value), high.max(value))));
     }
 
+    /// Adds the values that are known.
+    pub(crate) fn add_all(&mut self, values: &[i64], unknown: i64) {
+        let (mut known, mut low, mut high) = (0usize, i64::MAX, i64::MIN);
+        for value in values {
+            let is_known = *value != unknown;
+            known = known.wrapping_add(is_known.into());
+            low = low.min(if is_known { *value } else { i64::MAX });
+            high = high.max(if is_known { *value } else { i64::MIN });
+        }
+        if known == 0 {
+            return;
+        }
+        let most = u128::from(low.unsigned_abs().max(high.unsigned_abs()));
+        let all = values.iter().map(|value| if *value == unknown { 0 } else { *value });
+        let sum = match most * values.len() as u128 {
+            most if most < 1 << 63 => all.fold(0i64, i64::wrapping_add).into(),
+            _ => all.map(i128::from).sum(),
+        };
+        *self = self.merge(Totals { known: known as u64, sum, bounds: Some((low, high)) });
+    }
+
+    /// What both come to.
     pub(crate) fn merge(self, other: Totals) -> Totals {
         let bounds = match (self.bounds, other.bounds) {
             (Some(a), Some(b)) => Some((a.0.min(b.0), a.1.max(b.1))),
@@ -408,5 +430,22 @@ impl CodeCounts {
     fn into_counts(self) -> impl Iterator<Item = (u32, u64)> {
         let [even, odd] = self.tables;
         (0u32..).zip(even.into_iter().zip(odd).skip(1)).map(|(value, (a, b))| (value, u64::from(a) + u64::from(b)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_at_once_are_one_after_the_other() {
+        const LARGE: i64 = 1 << 62;
+        for values in [vec![], vec![7], vec![3, 3], vec![3, -5, 9, 3], vec![LARGE, -LARGE, 5, LARGE, LARGE]] {
+            let mut wanted = Totals { known: 1, sum: 4, bounds: Some((4, 4)) };
+            let mut found = wanted;
+            values.iter().filter(|value| **value != 3).for_each(|value| wanted.add(*value));
+            found.add_all(&values, 3);
+            assert_eq!(found, wanted, "{values:?}");
+        }
     }
 }

@@ -197,7 +197,13 @@ impl<'a> SegmentView<'a> {
     /// and time. Seconds are all unknown there, and rows of one profile do not stand together.
     pub fn by_day(&self) -> Option<SegmentView<'a>> {
         let columns = self.by_day.clone();
-        (!columns.is_empty()).then(|| SegmentView { columns, by_day: Vec::new(), ..self.clone() })
+        (!columns.is_empty()).then(|| SegmentView {
+            columns,
+            span_starts: &[],
+            by_day: Vec::new(),
+            owner_bits: &[],
+            ..self.clone()
+        })
     }
 
     /// Of rows by day: the rows of a chunk whose days lie in a range.
@@ -208,7 +214,7 @@ impl<'a> SegmentView<'a> {
         first..partition(first..rows.end, |row| days.value(row).is_some_and(|day| day <= high))
     }
 
-    /// Who of a chunk has rows, where that is kept.
+    /// Who of a chunk has rows, where that is kept; of rows by day it is not.
     pub fn owner_bits(&self, chunk: usize) -> Option<&'a Bits> {
         self.owner_bits.get(chunk)
     }

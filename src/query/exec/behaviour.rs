@@ -11,7 +11,7 @@ use storage::container::{Bits, ContainerRef};
 use storage::ids::{CHUNK_PROFILES, CHUNK_WORDS, PAGE_PROFILES, PAGE_WORDS, STRIPE_CHUNKS};
 
 use super::by_profile::{distinct_count, for_each_group};
-use super::rows::{Places, RowsRun, UNKNOWN, ValuePage, for_each_owner, push_values};
+use super::rows::{RowsRun, UNKNOWN, ValuePage, push_values};
 use super::sets::{Amounts, ChunkSet, Counters, Scratch};
 use super::spans::End;
 use crate::query::kernels;
@@ -23,6 +23,9 @@ const IDS_MAX: u32 = 2048;
 
 /// The amounts of at most so many rows' profiles are looked at one by one, of more all of the chunk's.
 const FEW_ROWS_MAX: usize = 1 << 14;
+
+/// Up to so many rows of one profile are counted by looking at the rows before each.
+const COUNTED_BY_SPANS_MAX: i64 = 16;
 
 const PAGE: usize = PAGE_PROFILES as usize;
 
@@ -55,7 +58,7 @@ impl BehaviourLeaf<'_> {
     }
 
     pub(super) fn bits_ns(&self, chunk: usize) -> u64 {
-        3000 + u64::from(self.rows.row_count(chunk)) / 2
+        3000 + self.rows.rows_ns(chunk)
     }
 
     /// Everyone of a chunk who is in it.
@@ -181,10 +184,10 @@ impl BehaviourLeaf<'_> {
     fn by_end(&self, chunk: usize, column: RowColumn, test: &ColumnTest, end: End, scratch: &mut Scratch) -> ChunkSet {
         let mut ids = scratch.ids();
         if let Some(rows) = self.rows.most_by_profile(chunk) {
-            rows.push_by_end(chunk, column, test, end, &mut ids);
+            rows.push_by_end(chunk, column, test, end, scratch, &mut ids);
         }
         let mut beside = scratch.bits();
-        if self.rows.is_in_order(chunk) || !self.rows.mark_beside(chunk, &mut beside) {
+        if self.rows.is_in_order(chunk) || !self.rows.mark_beside(chunk, scratch, &mut beside) {
             scratch.recycle(ChunkSet::Bits(beside));
             return compact(ids, scratch);
         }
@@ -340,23 +343,24 @@ impl BehaviourLeaf<'_> {
     }
 
     fn by_counters(&self, chunk: usize, range: Range, scratch: &mut Scratch) -> ChunkSet {
-        let mut bits = scratch.bits();
-        let has_any = range.low <= 1 && range.high > 255 && !self.behaviour.negated;
-        if has_any {
-            if self.rows.mark_kept_owners(chunk, &mut bits) {
+        let (mut bits, least) = (scratch.bits(), range.low.max(1));
+        if range.high > 255 && !self.behaviour.negated {
+            if least == 1 && self.rows.mark_kept_owners(chunk, &mut bits) {
                 return ChunkSet::Bits(bits);
             }
-            mark_owners(&self.rows, chunk, &mut bits, scratch);
-            return ChunkSet::Bits(bits);
+            if let Some(rows) = self.rows.all_by_profile(chunk).filter(|_| least <= COUNTED_BY_SPANS_MAX) {
+                scratch.recycle(ChunkSet::Bits(bits));
+                let mut ids = scratch.ids();
+                rows.push_by_count(chunk, least as usize, scratch, &mut ids);
+                return compact(ids, scratch);
+            }
         }
-        let (mut counters, mut places) = (scratch.counters(), Places::default());
-        self.rows.for_each_page(chunk, |owners, rows| {
-            for_each_owner(owners, rows, &mut places, |low| {
-                let counter = &mut counters[usize::from(low)];
-                *counter = counter.saturating_add(1);
-            });
+        let mut counters = scratch.counters();
+        self.rows.for_each_owner(chunk, scratch, |low| {
+            let counter = &mut counters[usize::from(low)];
+            *counter = counter.saturating_add(1);
         });
-        let (low, high) = (range.low.max(1) as u64, range.high.clamp(0, 255) as u64);
+        let (low, high) = (least as u64, range.high.clamp(0, 255) as u64);
         mark_counts(&counters, low, high, &mut bits);
         if self.behaviour.negated {
             let mut any = scratch.bits();
@@ -422,16 +426,6 @@ impl BehaviourLeaf<'_> {
             }
         }
     }
-}
-
-/// Marks whoever has a row that passes: a byte each, which is written without being read.
-fn mark_owners(rows: &RowsRun<'_>, chunk: usize, bits: &mut Bits, scratch: &mut Scratch) {
-    let (mut counters, mut places) = (scratch.counters(), Places::default());
-    rows.for_each_page(chunk, |owners, rows| {
-        for_each_owner(owners, rows, &mut places, |low| counters[usize::from(low)] = 1);
-    });
-    mark_counts(&counters, 1, 1, bits);
-    scratch.recycle_counters(counters);
 }
 
 /// Keeps the rows of members, by their owners and places, without a branch: whatever is not kept is overwritten.

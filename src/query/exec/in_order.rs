@@ -44,21 +44,51 @@ impl InOrderLeaf<'_> {
     }
 
     fn push(&self, chunk: usize, among: Option<&ChunkSet>, ids: &mut Vec<u16>, scratch: &mut Scratch) {
-        let within = self.in_order.within_s.map_or(WITHIN_MAX, |within| within.clamp(0, WITHIN_MAX as i64) as u64);
         let is_of_one_event = self.in_order.steps.windows(2).all(|two| two[0].event == two[1].event);
-        let mut possible = (is_of_one_event && among.is_none()).then(|| Possible::of(&self.steps, chunk)).flatten();
-        if let Some(possible) = &mut possible {
-            if possible.push_pairs(within as i64, ids) {
-                return;
+        let possible = (is_of_one_event && among.is_none()).then(|| Possible::of(&self.steps, chunk)).flatten();
+        let Some(mut possible) = possible else { return self.follow(chunk, None, among, ids, scratch) };
+        let (within, before) = (self.within() as i64, ids.len());
+        let pairs = possible.pairs(0, scratch);
+        let left = match self.steps.len() {
+            2 => {
+                pairs.push_within(within, ids);
+                // Whoever has both in one second may have others that are not.
+                pairs.rows_within(0)
             }
-            possible.prune();
-        }
+            // Whoever has the first two in time may have all.
+            _ => pairs.rows_within(within),
+        };
+        pairs.recycle(scratch);
+        let Some(left) = left else { return };
+        possible.keep_profiles_of(&left);
+        possible.prune();
+        self.follow(chunk, Some(&possible), None, ids, scratch);
+        ids[before..].sort_unstable();
+        ids.dedup();
+    }
+
+    /// Longest time from the first step to the last, in seconds.
+    fn within(&self) -> u64 {
+        self.in_order.within_s.map_or(WITHIN_MAX, |within| within.clamp(0, WITHIN_MAX as i64) as u64)
+    }
+
+    /// Appends who has all steps in order and in time, by the moments of their rows: of those that can follow each other
+    /// at all, where that is known; of some profiles, where only they matter.
+    fn follow(
+        &self,
+        chunk: usize,
+        possible: Option<&Possible<'_, '_>>,
+        among: Option<&ChunkSet>,
+        ids: &mut Vec<u16>,
+        scratch: &mut Scratch,
+    ) {
+        let within = self.within();
         let [mut chains, mut longer] = [scratch.chains(), scratch.chains()];
         let mut moments = scratch.moments();
         for (step, at) in self.steps.iter().zip(0..) {
             moments.clear();
             if at == 0 {
-                match &possible {
+                match possible {
                     Some(possible) => possible.push_moments(at, &mut moments),
                     None => step.gather_moments(chunk, among, &mut moments),
                 }
@@ -68,7 +98,7 @@ impl InOrderLeaf<'_> {
             if chains.is_empty() {
                 break;
             }
-            match &possible {
+            match possible {
                 Some(possible) => possible.push_moments(at, &mut moments),
                 None => {
                     // Only of those who got as far.
@@ -83,9 +113,10 @@ impl InOrderLeaf<'_> {
             follow(&chains, &moments, &mut longer);
             std::mem::swap(&mut chains, &mut longer);
         }
+        let before = ids.len();
         for chain in chains.iter().filter(|chain| chain.end - chain.start <= within) {
             let low = owner_of(chain.end);
-            if ids.last() != Some(&low) {
+            if ids[before..].last() != Some(&low) {
                 ids.push(low);
             }
         }

@@ -142,17 +142,4 @@ impl RunTest<'_> {
             }
         }
     }
-
-    /// Whether one row passes.
-    pub(super) fn passes(&self, row: u32) -> bool {
-        match self {
-            RunTest::All => true,
-            RunTest::Nothing => false,
-            RunTest::Column(column, test) => column.value(row).is_some_and(|value| test.passes(value)),
-            RunTest::Own(column, test) => column.value(row).is_some_and(|value| test.passes(value)),
-            RunTest::Not(inner) => !inner.passes(row),
-            RunTest::And(tests) => tests.iter().all(|test| test.passes(row)),
-            RunTest::Or(tests) => tests.iter().any(|test| test.passes(row)),
-        }
-    }
 }

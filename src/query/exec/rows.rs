@@ -10,9 +10,8 @@ use storage::{EventId, View};
 
 use storage::segment::SegmentView;
 
-use super::first_of;
 use super::row_test::{self, RunTest, Window, column_of};
-use super::sets::ChunkSet;
+use super::sets::{ChunkSet, Scratch};
 use crate::query::error::Result;
 use crate::query::kernels::{self, PageBits};
 use crate::query::number::Range;
@@ -116,13 +115,11 @@ impl<'a> RowsRun<'a> {
         self.segments.iter().map(|segment| segment.ordered(Order::Any, chunk).rows[chunk].len() as u32).sum()
     }
 
-    /// Calls `each` with every page of a chunk's rows that has some that pass, with those, and with the page of owners.
-    /// In any order.
-    pub(super) fn for_each_page(&self, chunk: usize, mut each: impl FnMut(&Page<'a>, &PageBits)) {
+    /// Calls `each` with the owner of every row of a chunk that passes; in any order.
+    #[inline(always)]
+    pub(super) fn for_each_owner(&self, chunk: usize, scratch: &mut Scratch, mut each: impl FnMut(u16)) {
         for segment in &self.segments {
-            let rows = segment.ordered(Order::Any, chunk);
-            let owners = rows.view.owners();
-            rows.for_each_page(chunk, |page, bits| each(&owners.page(page), bits));
+            segment.ordered(Order::Any, chunk).for_each_owner(chunk, scratch, &mut each);
         }
     }
 
@@ -160,6 +157,16 @@ impl<'a> RowsRun<'a> {
         }
     }
 
+    /// Time of looking at all rows of a chunk and their owners.
+    pub(super) fn rows_ns(&self, chunk: usize) -> u64 {
+        let each = self.segments.iter().map(|segment| {
+            let rows = segment.ordered(Order::Any, chunk);
+            // Two and a half for each that passes.
+            u64::from(rows.rows[chunk].len() as u32) * if matches!(rows.test, RunTest::All) { 5 } else { 2 } / 2
+        });
+        each.sum()
+    }
+
     /// Marks whoever has rows at all, where it is kept and all rows pass.
     pub(super) fn mark_kept_owners(&self, chunk: usize, out: &mut Bits) -> bool {
         let kept = |SegmentRun { by_profile: rows, .. }: &SegmentRun<'a>| match rows.test {
@@ -176,17 +183,12 @@ impl<'a> RowsRun<'a> {
     }
 
     /// Marks whoever has rows that pass in a segment other than the one with the most rows; says whether there can be any.
-    pub(super) fn mark_beside(&self, chunk: usize, out: &mut Bits) -> bool {
+    pub(super) fn mark_beside(&self, chunk: usize, scratch: &mut Scratch, out: &mut Bits) -> bool {
         let Some(most) = self.most_rows(chunk) else { return false };
         out.fill(0);
-        let mut places = Places::default();
         for (segment, _) in self.segments.iter().zip(0..).filter(|(_, at)| *at != most) {
-            let rows = segment.ordered(Order::Any, chunk);
-            let owners = rows.view.owners();
-            rows.for_each_page(chunk, |page, bits| {
-                let mark = |low: u16| out[usize::from(low) / 64] |= 1 << (low % 64);
-                for_each_owner(&owners.page(page), bits, &mut places, mark);
-            });
+            let mark = |low: u16| out[usize::from(low) / 64] |= 1 << (low % 64);
+            segment.ordered(Order::Any, chunk).for_each_owner(chunk, scratch, mark);
         }
         true
     }
@@ -206,6 +208,12 @@ impl<'a> RowsRun<'a> {
         let mut all = self.segments.iter().filter(|segment| !segment.by_profile.rows[chunk].is_empty());
         let only = all.next()?;
         all.next().is_none().then_some((&only.by_profile, only.number))
+    }
+
+    /// The same, where looking at all of them is no more than looking at those of a window by day.
+    pub(super) fn all_by_profile(&self, chunk: usize) -> Option<&Ordered<'a>> {
+        let (rows, _) = self.only_by_profile(chunk)?;
+        self.segments.iter().any(|segment| std::ptr::eq(segment.ordered(Order::Any, chunk), rows)).then_some(rows)
     }
 
     /// Whether the rows of a chunk, in order of their profiles and times, lie in one segment.
@@ -346,7 +354,7 @@ impl<'a> Ordered<'a> {
     }
 
     /// Calls `each` with the number of every page that has rows of the chunk that pass, and with those.
-    fn for_each_page(&self, chunk: usize, mut each: impl FnMut(usize, &PageBits)) {
+    pub(super) fn for_each_page(&self, chunk: usize, mut each: impl FnMut(usize, &PageBits)) {
         let mut bits = ALL;
         for page in self.pages(chunk) {
             self.mark(chunk, page, &mut bits);
@@ -388,16 +396,27 @@ impl<'a> Ordered<'a> {
 
     /// Profile by profile, for few of them.
     fn gather_of(&self, chunk: usize, ids: &[u16], columns: &[RowColumn], with_at: bool, out: &mut Gathered) {
-        let read: Vec<ColumnView<'_>> = columns.iter().map(|column| column_of(&self.view, *column)).collect();
-        for low in ids {
-            for row in self.view.rows_of(first_of(chunk) + u32::from(*low)) {
-                if self.test.passes(row) {
+        let at = with_at.then_some(RowColumn::At);
+        let read: Vec<ColumnView<'_>> =
+            columns.iter().chain(&at).map(|column| column_of(&self.view, *column)).collect();
+        let mut into: Vec<&mut Vec<i64>> = out.columns.iter_mut().chain(with_at.then_some(&mut out.at)).collect();
+        let mut rows_of = Vec::with_capacity(ids.len());
+        self.push_rows_of(chunk, ids, &mut rows_of);
+        // Rows ascend, and a whole page is marked as fast as a few of its rows are looked at.
+        let (mut page, mut passing, mut pages) = (usize::MAX, ALL, Vec::new());
+        for (low, rows) in ids.iter().zip(rows_of) {
+            for row in rows {
+                let slot = row as usize % PAGE;
+                if page != row as usize / PAGE {
+                    page = row as usize / PAGE;
+                    self.mark(chunk, page, &mut passing);
+                    pages.clear();
+                    pages.extend(read.iter().map(|column| column.page(page)));
+                }
+                if passing[slot / 64] >> (slot % 64) & 1 == 1 {
                     out.lows.push(*low);
-                    let values = read.iter().zip(&mut out.columns);
-                    values.for_each(|(column, values)| values.push(column.value(row).unwrap_or(UNKNOWN)));
-                    if with_at {
-                        out.at.push(self.view.at().value(row).unwrap_or(UNKNOWN));
-                    }
+                    let values = pages.iter().zip(&mut into);
+                    values.for_each(|(page, values)| values.push(page.value(slot).unwrap_or(UNKNOWN)));
                 }
             }
         }
@@ -408,6 +427,11 @@ impl RowPage<'_, '_> {
     /// Appends their owners, as places in the chunk.
     pub(crate) fn push_lows(&self, lows: &mut Vec<u16>) {
         push_lows(&self.view.owners().page(self.page), self.places, lows);
+    }
+
+    /// Where they are in the page.
+    pub(super) fn places(&self) -> &[u16] {
+        self.places
     }
 
     /// Appends who did it when.
@@ -578,13 +602,18 @@ impl Default for Places {
 }
 
 impl Places {
+    /// Where the rows are that are marked, listed whatever they are.
+    pub(super) fn list(&mut self, rows: &PageBits) -> &[u16] {
+        let count = kernels::write_places(rows, &mut self.0);
+        &self.0[..count]
+    }
+
     /// Where the rows are that are marked; `None` is everywhere.
     fn of(&mut self, rows: &PageBits) -> Option<&[u16]> {
         if *rows == ALL {
             return None;
         }
-        let count = kernels::write_places(rows, &mut self.0);
-        Some(&self.0[..count])
+        Some(self.list(rows))
     }
 }
 
@@ -669,7 +698,7 @@ pub(super) fn push_values(page: &Page<'_>, places: &[u16], values: &mut Vec<i64>
 }
 
 /// Clears the bits before one place and from another on.
-fn keep_between(bits: &mut PageBits, from: u32, to: u32) {
+pub(super) fn keep_between(bits: &mut PageBits, from: u32, to: u32) {
     for (word, first) in bits.iter_mut().zip((0..).step_by(64)) {
         if from > first {
             *word &= u64::MAX.checked_shl(from - first).unwrap_or(0);

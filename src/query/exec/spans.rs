@@ -1,10 +1,14 @@
 //! Rows as they lie profile by profile: whose first or last one passes, and which rows of several steps can follow each
 //! other at all. Knows bits of pages; what rows come to is the caller's.
 
+use std::ops::Range as Span;
+
 use storage::ids::{PAGE_PROFILES, PAGE_WORDS};
 
+use super::first_of;
 use super::row_test::column_of;
-use super::rows::{ALL, Ordered, Places, RowsRun, for_each_owner};
+use super::rows::{ALL, Ordered, Places, RowsRun, for_each_owner, keep_between};
+use super::sets::{ChunkSet, Scratch};
 use crate::query::kernels::{self, PageBits};
 use crate::query::plan::{ColumnTest, RowColumn};
 
@@ -15,20 +19,122 @@ pub(super) enum End {
     Last,
 }
 
+/// Rows of fewer profiles are sought one by one.
+const SOUGHT_MAX: usize = 32;
+
+/// Of so many rows of a page the owners are read, of fewer they are told by the number of their span.
+const READ_MIN: u32 = PAGE_PROFILES / 4;
+
 impl Ordered<'_> {
+    /// The owner of each span of a chunk, where that is kept: a fiftieth of what all rows' owners take.
+    fn span_owners(&self, chunk: usize, scratch: &mut Scratch) -> Option<Vec<u16>> {
+        let bits = self.view.owner_bits(chunk)?;
+        let mut owners = scratch.ids();
+        kernels::push_bits(bits, kernels::count(bits), &mut owners);
+        Some(owners)
+    }
+
+    /// Appends the rows of each of some profiles of a chunk: none where one has none.
+    pub(super) fn push_rows_of(&self, chunk: usize, ids: &[u16], out: &mut Vec<Span<u32>>) {
+        let owners = self.view.owner_bits(chunk).filter(|_| ids.len() >= SOUGHT_MAX);
+        let Some(owners) = owners else {
+            out.extend(ids.iter().map(|low| self.view.rows_of(first_of(chunk) + u32::from(*low))));
+            return;
+        };
+        let mut spans = Vec::with_capacity(ids.len());
+        kernels::push_ranks(owners, ids, &mut spans);
+        let end = self.rows[chunk].end;
+        let (mut before, mut places, mut at) = (0, Places::default(), 0);
+        // Whose rows go on beyond the page.
+        let mut open: Option<usize> = None;
+        for page in self.pages(chunk) {
+            let (starts, first) = (self.starts(chunk, page), page as u32 * PAGE_PROFILES);
+            let starts = places.list(&starts);
+            if let (Some(row), Some(open)) = (starts.first(), open) {
+                out[open].end = first + u32::from(*row);
+            }
+            open = open.filter(|_| starts.is_empty());
+            while at < ids.len() {
+                let (low, span) = (ids[at], usize::from(spans[at]).saturating_sub(before));
+                let has_rows = owners[usize::from(low) / 64] >> (low % 64) & 1 == 1;
+                match (has_rows, starts.get(span), starts.get(span + 1)) {
+                    (false, ..) => out.push(0..0),
+                    (true, None, _) => break,
+                    (true, Some(row), Some(next)) => out.push(first + u32::from(*row)..first + u32::from(*next)),
+                    (true, Some(row), None) => {
+                        open = Some(out.len());
+                        out.push(first + u32::from(*row)..end);
+                    }
+                }
+                at += 1;
+            }
+            before += starts.len();
+        }
+        out.extend(ids[at..].iter().map(|_| 0..0));
+    }
+
+    /// The rows of a page that are the chunk's and the first of their profile.
+    fn starts(&self, chunk: usize, page: usize) -> PageBits {
+        let (rows, first) = (&self.rows[chunk], page as u32 * PAGE_PROFILES);
+        let mut starts = self.view.span_starts(page);
+        keep_between(&mut starts, rows.start.saturating_sub(first), rows.end - first);
+        starts
+    }
+
+    /// Calls `each` with the owner of every row of a chunk that passes.
+    #[inline(always)]
+    pub(super) fn for_each_owner(&self, chunk: usize, scratch: &mut Scratch, mut each: impl FnMut(u16)) {
+        let owners = self.span_owners(chunk, scratch);
+        let (mut before, mut places, mut lows, mut rows) = (0, Places::default(), scratch.ids(), ALL);
+        for page in self.pages(chunk) {
+            self.mark(chunk, page, &mut rows);
+            let count = kernels::and_count_page(&rows, &rows);
+            match &owners {
+                Some(owners) if count < READ_MIN => {
+                    let starts = self.starts(chunk, page);
+                    lows.clear();
+                    kernels::push_span_owners(places.list(&rows), &starts, before, owners, &mut lows);
+                    lows.iter().for_each(|low| each(*low));
+                    before += kernels::and_count_page(&starts, &starts) as usize;
+                }
+                _ => {
+                    for_each_owner(&self.view.owners().page(page), &rows, &mut places, &mut each);
+                    if owners.is_some() {
+                        before += kernels::and_count_page(&self.starts(chunk, page), &ALL) as usize;
+                    }
+                }
+            }
+        }
+        owners.into_iter().chain([lows]).for_each(|ids| scratch.recycle(ChunkSet::Ids(ids)));
+    }
+
     /// Appends whose first or last row that passes has a value that passes, too; ascending.
-    pub(super) fn push_by_end(&self, chunk: usize, column: RowColumn, test: &ColumnTest, end: End, ids: &mut Vec<u16>) {
-        let (owners, values) = (self.view.owners(), column_of(&self.view, column));
+    pub(super) fn push_by_end(
+        &self,
+        chunk: usize,
+        column: RowColumn,
+        test: &ColumnTest,
+        end: End,
+        scratch: &mut Scratch,
+        ids: &mut Vec<u16>,
+    ) {
+        let (owners, values) = (self.span_owners(chunk, scratch), column_of(&self.view, column));
         let [mut rows, mut passing, mut others] = [ALL; 3];
         let (mut carry, mut places) = (false, Places::default());
+        // Spans that begin before the present page.
+        let mut before = if end == End::First { 0 } else { owners.as_ref().map_or(0, Vec::len) };
         let pages = self.pages(chunk);
         for at in 0..pages.len() {
             let page = if end == End::First { pages.start + at } else { pages.end - 1 - at };
             self.mark(chunk, page, &mut rows);
-            let starts = self.view.span_starts(page);
+            let starts = self.starts(chunk, page);
             let next_is_start = self.view.is_span_start((page as u32 + 1) * PAGE_PROFILES);
+            let spans = kernels::and_count_page(&starts, &starts) as usize;
+            before = if end == End::First { before } else { before.saturating_sub(spans) };
+            let first_span = before;
+            before = if end == End::First { before + spans } else { before };
             if rows.iter().all(|word| *word == 0) {
-                carry &= starts.iter().all(|word| *word == 0) && !(end == End::Last && next_is_start);
+                carry &= spans == 0 && !(end == End::Last && next_is_start);
                 continue;
             }
             match end {
@@ -38,15 +144,61 @@ impl Ordered<'_> {
             test.mark(&values.page(page), &mut passing);
             let of_ends = rows.iter().zip(&others).map(|(rows, others)| rows & !others);
             passing.iter_mut().zip(of_ends).for_each(|(word, ends)| *word &= ends);
-            let before = ids.len();
-            for_each_owner(&owners.page(page), &passing, &mut places, |low| ids.push(low));
+            let known = ids.len();
+            match &owners {
+                Some(owners) => {
+                    kernels::push_span_owners(places.list(&passing), &starts, first_span, owners, ids);
+                }
+                None => {
+                    let owners = self.view.owners().page(page);
+                    for_each_owner(&owners, &passing, &mut places, |low| ids.push(low));
+                }
+            }
             if end == End::Last {
-                ids[before..].reverse();
+                ids[known..].reverse();
             }
         }
         if end == End::Last {
             ids.reverse();
         }
+        owners.into_iter().for_each(|owners| scratch.recycle(ChunkSet::Ids(owners)));
+    }
+}
+
+impl Ordered<'_> {
+    /// Appends who has at least so many rows that pass; ascending. Each look at a page finds those with one more before.
+    pub(super) fn push_by_count(&self, chunk: usize, least: usize, scratch: &mut Scratch, ids: &mut Vec<u16>) {
+        let owners = self.span_owners(chunk, scratch);
+        let (mut rows, mut before, mut places) = (ALL, 0, Places::default());
+        // The last of them is of those found already.
+        let mut carries = vec![false; least];
+        for page in self.pages(chunk) {
+            self.mark(chunk, page, &mut rows);
+            let starts = self.starts(chunk, page);
+            let spans = kernels::and_count_page(&starts, &starts) as usize;
+            if rows.iter().all(|word| *word == 0) {
+                carries.iter_mut().for_each(|carry| *carry &= spans == 0);
+                before += spans;
+                continue;
+            }
+            let (mut found, mut after) = (rows, ALL);
+            let (of_found, of_counts) = carries.split_last_mut().expect("at least one row is asked for");
+            for carry in of_counts {
+                kernels::after(&found, &starts, carry, &mut after);
+                found.iter_mut().zip(rows.iter().zip(&after)).for_each(|(found, (rows, after))| *found = rows & after);
+            }
+            kernels::after(&found, &starts, of_found, &mut after);
+            found.iter_mut().zip(&after).for_each(|(found, after)| *found &= !after);
+            match &owners {
+                Some(owners) => kernels::push_span_owners(places.list(&found), &starts, before, owners, ids),
+                None => {
+                    let owners = self.view.owners().page(page);
+                    for_each_owner(&owners, &found, &mut places, |low| ids.push(low));
+                }
+            }
+            before += spans;
+        }
+        owners.into_iter().for_each(|owners| scratch.recycle(ChunkSet::Ids(owners)));
     }
 }
 
@@ -67,7 +219,7 @@ impl<'r, 'a> Possible<'r, 'a> {
         let in_it = |step: &'r RowsRun<'a>| step.only_by_profile(chunk).filter(|(_, other)| *other == number);
         let steps = steps.iter().map(|step| Some(in_it(step)?.0)).collect::<Option<Vec<_>>>()?;
         let pages = steps[0].pages(chunk);
-        let starts = pages.clone().map(|page| steps[0].view.span_starts(page)).collect();
+        let starts = pages.clone().map(|page| steps[0].starts(chunk, page)).collect();
         let mut rows = vec![vec![[0; PAGE_WORDS]; pages.len()]; steps.len()];
         for (page, at) in pages.zip(0..) {
             steps.iter().zip(&mut rows).for_each(|(step, rows)| step.mark(chunk, page, &mut rows[at]));
@@ -107,50 +259,64 @@ impl<'r, 'a> Possible<'r, 'a> {
         }
     }
 
-    /// Appends who has a row of the second of two steps within so many seconds of one of the first; `false` where that
-    /// takes more than looking at rows that follow each other. Of rows of either step, of which none is of both, the
-    /// nearest two in order are next to each other: a time for each such pair is enough, unless some times are equal.
-    pub(super) fn push_pairs(&self, within_s: i64, ids: &mut Vec<u16>) -> bool {
-        let [firsts, seconds] = &self.rows[..] else { return false };
-        let both = firsts.as_flattened().iter().zip(seconds.as_flattened());
-        if both.fold(0, |any, (first, second)| any | first & second) != 0 {
-            return false;
+    /// Every row of a step and the nearest one of the step after it that has none of either between. The nearest two rows
+    /// in order are such a pair, unless some are of the same second.
+    pub(super) fn pairs(&self, step: usize, scratch: &mut Scratch) -> Pairs {
+        let (firsts, seconds) = (&self.rows[step], &self.rows[step + 1]);
+        let rows = self.after_firsts(firsts, seconds);
+        let before = self.before_seconds(firsts, seconds);
+        let (of_step, mut places) = (self.steps[step], Places::default());
+        let owners = of_step.span_owners(self.chunk, scratch);
+        let (mut lows, mut spans) = (scratch.ids(), 0);
+        let (mut began, mut ended) = (Vec::new(), Vec::new());
+        for (page, at) in of_step.pages(self.chunk).zip(0..) {
+            of_step.row_page(page, &before[at], &mut places).push_values(RowColumn::At, &mut began);
+            let of_page = of_step.row_page(page, &rows[at], &mut places);
+            of_page.push_values(RowColumn::At, &mut ended);
+            match &owners {
+                Some(owners) => {
+                    let starts = &self.starts[at];
+                    kernels::push_span_owners(of_page.places(), starts, spans, owners, &mut lows);
+                    spans += kernels::and_count_page(starts, starts) as usize;
+                }
+                None => of_page.push_lows(&mut lows),
+            }
         }
-        let seconds = self.after_firsts();
-        let firsts = self.before_seconds(&seconds);
-        let (rows, mut places) = (self.steps[0], Places::default());
-        let (mut lows, mut began, mut ended) = (Vec::new(), Vec::new(), Vec::new());
-        for (page, (first, second)) in rows.pages(self.chunk).zip(firsts.iter().zip(&seconds)) {
-            rows.row_page(page, first, &mut places).push_values(RowColumn::At, &mut began);
-            let page = rows.row_page(page, second, &mut places);
-            page.push_values(RowColumn::At, &mut ended);
-            page.push_lows(&mut lows);
-        }
-        let before = ids.len();
-        ids.resize(before + lows.len(), 0);
-        // No place of a chunk is beyond its last. Nothing hangs on a branch: whoever does not pass is overwritten.
-        let (mut kept, mut last, mut are_equal) = (before, u32::MAX, false);
-        for (low, (began, ended)) in lows.iter().zip(began.iter().zip(&ended)) {
-            let seconds = ended.wrapping_sub(*began);
-            are_equal |= seconds == 0;
-            let is_new = (seconds <= within_s) & (last != u32::from(*low));
-            ids[kept] = *low;
-            kept = kept.wrapping_add(is_new.into());
-            last = if is_new { u32::from(*low) } else { last };
-        }
-        ids.truncate(if are_equal { before } else { kept });
-        !are_equal
+        ended.iter_mut().zip(&began).for_each(|(ended, began)| *ended = ended.wrapping_sub(*began));
+        owners.into_iter().for_each(|owners| scratch.recycle(ChunkSet::Ids(owners)));
+        Pairs { rows, lows, seconds: ended }
     }
 
-    /// Of the second step's rows, those that have one of the first before them with no other of the second between.
-    fn after_firsts(&self) -> Vec<PageBits> {
-        let (mut carry, mut last_is_second, mut found) = (false, false, ALL);
-        let pages = self.starts.iter().zip(self.rows[0].iter().zip(&self.rows[1]));
+    /// Leaves of all steps the rows of those profiles alone that have one of some rows.
+    pub(super) fn keep_profiles_of(&mut self, some: &[PageBits]) {
+        let Possible { starts, rows, .. } = self;
+        let (mut carry, mut found) = (false, ALL);
+        let mut spans = some.to_vec();
+        for (span, (some, starts)) in spans.iter_mut().zip(some.iter().zip(starts.iter())) {
+            kernels::after(some, starts, &mut carry, &mut found);
+            span.iter_mut().zip(&found).for_each(|(word, found)| *word |= found);
+        }
+        let mut next_is_start = true;
+        carry = false;
+        for (span, (some, starts)) in spans.iter_mut().zip(some.iter().zip(starts.iter())).rev() {
+            kernels::before(some, starts, next_is_start, &mut carry, &mut found);
+            span.iter_mut().zip(&found).for_each(|(word, found)| *word |= found);
+            next_is_start = starts[0] & 1 == 1;
+        }
+        rows.iter_mut().for_each(|rows| rows.iter_mut().zip(&spans).for_each(|(rows, span)| keep(rows, span)));
+    }
+
+    /// Of the second step's rows, those before which the nearest row of either step is one of the first.
+    fn after_firsts(&self, firsts: &[PageBits], seconds: &[PageBits]) -> Vec<PageBits> {
+        let (mut carry, mut last_ends, mut found) = (false, false, ALL);
+        let pages = self.starts.iter().zip(firsts.iter().zip(seconds));
         let kept = pages.map(|(starts, (first, second))| {
             let mut ends = *starts;
-            for (end, second) in ends.iter_mut().zip(second) {
-                *end |= second << 1 | u64::from(last_is_second);
-                last_is_second = second >> 63 == 1;
+            for (end, (first, second)) in ends.iter_mut().zip(first.iter().zip(second)) {
+                // Beyond a row of the second step alone nothing goes on from the first.
+                let second_alone = second & !first;
+                *end |= second_alone << 1 | u64::from(last_ends);
+                last_ends = second_alone >> 63 == 1;
             }
             kernels::after(first, &ends, &mut carry, &mut found);
             keep(&mut found, second);
@@ -159,21 +325,73 @@ impl<'r, 'a> Possible<'r, 'a> {
         kept.collect()
     }
 
-    /// Of the first step's rows, those that have one of some seconds after them with no other of the first between.
-    fn before_seconds(&self, seconds: &[PageBits]) -> Vec<PageBits> {
-        let (mut carry, mut next_is_start, mut found) = (false, true, ALL);
-        let pages = self.starts.iter().zip(self.rows[0].iter().zip(seconds));
+    /// Of the first step's rows, those after which the nearest row of either step is one of the second.
+    fn before_seconds(&self, firsts: &[PageBits], seconds: &[PageBits]) -> Vec<PageBits> {
+        let (mut carry, mut next_is_end, mut found) = (false, true, ALL);
+        let pages = self.starts.iter().zip(firsts.iter().zip(seconds));
         let kept = pages.rev().map(|(starts, (first, second))| {
             let mut ends = *starts;
-            ends.iter_mut().zip(first).for_each(|(end, first)| *end |= first);
-            kernels::before(second, &ends, next_is_start, &mut carry, &mut found);
-            next_is_start = ends[0] & 1 == 1;
+            for (end, (first, second)) in ends.iter_mut().zip(first.iter().zip(second)) {
+                *end |= first & !second;
+            }
+            kernels::before(second, &ends, next_is_end, &mut carry, &mut found);
+            next_is_end = ends[0] & 1 == 1;
             keep(&mut found, first);
             found
         });
         let mut kept: Vec<PageBits> = kept.collect();
         kept.reverse();
         kept
+    }
+}
+
+/// Rows of two steps, each with the nearest before it.
+pub(super) struct Pairs {
+    /// The later ones, by page.
+    rows: Vec<PageBits>,
+    /// Whose they are; ascending.
+    lows: Vec<u16>,
+    /// How long after the other; never negative.
+    seconds: Vec<i64>,
+}
+
+impl Pairs {
+    /// Appends who has a pair of different seconds that are at most so many apart; ascending.
+    pub(super) fn push_within(&self, within_s: i64, ids: &mut Vec<u16>) {
+        let before = ids.len();
+        ids.resize(before + self.lows.len(), 0);
+        // Nothing hangs on a branch: whoever does not pass is overwritten. No place of a chunk is beyond its last.
+        let (mut kept, mut last) = (before, u32::MAX);
+        for (low, seconds) in self.lows.iter().zip(&self.seconds) {
+            let is_new = (*seconds > 0) & (*seconds <= within_s) & (last != u32::from(*low));
+            ids[kept] = *low;
+            kept = kept.wrapping_add(is_new.into());
+            last = if is_new { u32::from(*low) } else { last };
+        }
+        ids.truncate(kept);
+    }
+
+    /// The later rows of the pairs that are at most so many seconds apart; `None` where there are none.
+    pub(super) fn rows_within(&self, within_s: i64) -> Option<Vec<PageBits>> {
+        if self.seconds.iter().all(|seconds| *seconds > within_s) {
+            return None;
+        }
+        let (mut places, mut at) = (Places::default(), 0);
+        let within = self.rows.iter().map(|rows| {
+            let mut bits = [0; PAGE_WORDS];
+            let places = places.list(rows);
+            for (place, seconds) in places.iter().zip(&self.seconds[at..]) {
+                bits[usize::from(place / 64)] |= u64::from(*seconds <= within_s) << (place % 64);
+            }
+            at += places.len();
+            bits
+        });
+        Some(within.collect())
+    }
+
+    /// Gives its buffer back.
+    pub(super) fn recycle(self, scratch: &mut Scratch) {
+        scratch.recycle(ChunkSet::Ids(self.lows));
     }
 }
 

@@ -29,7 +29,7 @@ pub use codes::{
 pub use ids::{and_not_ids, count_in_bits, count_in_ids, for_each_bit, push_bits, retain_in_container};
 pub use level::{Level, level};
 pub use program::{Operand, Program, Room};
-pub use spans::{after, before, push_ranks};
+pub use spans::{after, before, push_ranks, push_span_owners};
 pub use words::{
     TERMS_MAX, Term, and_assign, and_count_page, and_not_assign, and_terms, and_terms_count, count, drain, fill,
     or_all, or_container,

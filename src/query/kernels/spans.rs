@@ -6,6 +6,7 @@
 #![allow(unsafe_code)] // the dispatch by level
 
 use storage::container::Bits;
+use storage::ids::PAGE_WORDS;
 
 use super::codes::PageBits;
 use super::level::at_levels;
@@ -23,6 +24,21 @@ at_levels! {
         out.extend(ids.iter().map(|id| {
             let word = usize::from(id >> 6);
             before[word].wrapping_add((bits[word] & ((1 << (id & 63)) - 1)).count_ones() as u16)
+        }));
+    }
+
+    /// Appends the owner of each of some rows of a page, by the number of its span: `before` spans begin before the page,
+    /// and `owners` has one for each. A row of no such span is nobody's, and given to 0.
+    pub fn push_span_owners(rows: &[u16], starts: &PageBits, before: usize, owners: &[u16], out: &mut Vec<u16>) {
+        let (mut spans, mut sum) = ([0usize; PAGE_WORDS], before);
+        for (spans, starts) in spans.iter_mut().zip(starts) {
+            *spans = sum;
+            sum = sum.wrapping_add(starts.count_ones() as usize);
+        }
+        out.extend(rows.iter().map(|row| {
+            let (word, bit) = (usize::from(row >> 6) % PAGE_WORDS, row & 63);
+            let begun = spans[word].wrapping_add((starts[word] << (63 - bit)).count_ones() as usize);
+            owners.get(begun.wrapping_sub(1)).copied().unwrap_or_default()
         }));
     }
 }
@@ -58,7 +74,7 @@ fn after_in_word(marked: u64, starts: u64, carry: &mut bool) -> u64 {
 mod tests {
     use super::super::at_each_level;
     use super::*;
-    use storage::ids::{CHUNK_WORDS, PAGE_PROFILES, PAGE_WORDS};
+    use storage::ids::{CHUNK_WORDS, PAGE_PROFILES};
 
     const PAGE: usize = PAGE_PROFILES as usize;
 
@@ -115,6 +131,24 @@ mod tests {
             push_ranks(&bits, &ids, &mut ranks);
             let rank = |id: u16| (0..id).filter(|before| bit(&bits, usize::from(*before))).count();
             assert!(ids.iter().zip(&ranks).all(|(id, found)| rank(*id) == usize::from(*found)), "{level:?}");
+        });
+    }
+
+    #[test]
+    fn owners_of_rows_are_those_of_their_spans() {
+        let owner_of = |row: u16| 7 + row / 3 * 2;
+        let mut starts = [0; PAGE_WORDS];
+        (0..PAGE).step_by(3).for_each(|row| starts[row / 64] |= 1 << (row % 64));
+        let owners: Vec<u16> = [1, 2].into_iter().chain((0..PAGE as u16).step_by(3).map(owner_of)).collect();
+        let rows: Vec<u16> = (0..PAGE as u16).filter(|row| row % 7 != 2).collect();
+        let wanted: Vec<u16> = rows.iter().map(|row| owner_of(*row)).collect();
+        at_each_level(|level| {
+            let mut found = Vec::new();
+            push_span_owners(&rows, &starts, 2, &owners, &mut found);
+            assert_eq!(found, wanted, "{level:?}");
+            // A damaged part may have more spans than owners.
+            push_span_owners(&[0], &starts, 5_000, &owners, &mut found);
+            assert_eq!(found.last(), Some(&0));
         });
     }
 }
