@@ -26,7 +26,7 @@ const SOUGHT_MAX: usize = 32;
 const READ_MIN: u32 = PAGE_PROFILES / 4;
 
 impl Ordered<'_> {
-    /// The owner of each span of a chunk, where that is kept: a fiftieth of what all rows' owners take.
+    /// The owner of each span of a chunk, where that is kept: in far fewer bytes than the owners of all rows.
     fn span_owners(&self, chunk: usize, scratch: &mut Scratch) -> Option<Vec<u16>> {
         let bits = self.view.owner_bits(chunk)?;
         let mut owners = scratch.ids();
@@ -163,9 +163,7 @@ impl Ordered<'_> {
         }
         owners.into_iter().for_each(|owners| scratch.recycle(ChunkSet::Ids(owners)));
     }
-}
 
-impl Ordered<'_> {
     /// Appends who has at least so many rows that pass; ascending. Each look at a page finds those with one more before.
     pub(super) fn push_by_count(&self, chunk: usize, least: usize, scratch: &mut Scratch, ids: &mut Vec<u16>) {
         let owners = self.span_owners(chunk, scratch);
