@@ -13,7 +13,7 @@ use super::bind::Binder;
 use super::bind::events::{RowType, any_number};
 use super::context::Context;
 use super::distribution::{Distribution, Order, Sides, sort};
-use super::error::Result;
+use super::error::{Error, Result};
 use super::exec::{ChunkSet, RowsRun, Scratch, Stripe};
 use super::kernels;
 use super::number::Range;
@@ -81,6 +81,10 @@ pub fn of_property(
 
 /// Counts the people of both sides who have rows of each value of a column, which are less than `domain`.
 fn people(ctx: &Context<'_>, sides: &Sides, rows: &EventRows, column: RowColumn, domain: usize) -> Result<People> {
+    let (asked, max) = (domain as u64, ctx.limits.answer_cells_max);
+    if asked > max {
+        return Err(Error::TooLarge { what: "values of the property", asked, max });
+    }
     let each = |people: &mut People, stripe: usize| {
         let (audience, base) =
             (Stripe::open(ctx.view, &sides.audience, stripe)?, Stripe::open(ctx.view, &sides.base, stripe)?);
