@@ -11,7 +11,8 @@ use storage::container::{Bits, ContainerRef};
 use storage::ids::{CHUNK_PROFILES, CHUNK_WORDS, PAGE_PROFILES, PAGE_WORDS, STRIPE_CHUNKS};
 
 use super::by_profile::{distinct_count, for_each_group};
-use super::rows::{RowsRun, UNKNOWN, ValuePage, push_values};
+use super::pages::{UNKNOWN, ValuePage, push_values};
+use super::rows::RowsRun;
 use super::sets::{Amounts, ChunkSet, Counters, Scratch};
 use super::spans::End;
 use crate::query::kernels;
@@ -90,7 +91,7 @@ impl BehaviourLeaf<'_> {
                 let counter = &mut counters[usize::from(*low)];
                 *counter = counter.saturating_add(1);
             }
-            pages.push((page.codes(), before..lows.len()));
+            pages.push((page.codes, before..lows.len()));
         });
         let mut candidates = scratch.bits();
         mark_counts(&counters, least, 255, &mut candidates);

@@ -3,7 +3,8 @@
 
 use storage::container::Bits;
 
-use super::rows::{Gathered, UNKNOWN};
+use super::pages::UNKNOWN;
+use super::rows::Gathered;
 use crate::query::kernels;
 
 /// Calls `each` with every candidate that has rows, ascending, and the values of its rows, in no order.

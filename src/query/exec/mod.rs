@@ -13,6 +13,7 @@ mod by_profile;
 mod cost;
 mod in_order;
 mod leaves;
+mod pages;
 mod resolve;
 mod row_test;
 mod rows;
@@ -29,8 +30,9 @@ use super::plan::Node;
 use behaviour::BehaviourLeaf;
 use in_order::InOrderLeaf;
 use leaves::{BucketLeaf, ColumnLeaf, ListsLeaf, ValuesLeaf};
+pub(crate) use pages::UNKNOWN;
 pub(crate) use row_test::window_of;
-pub(crate) use rows::{Gathered, Order, RowPage, RowsRun, UNKNOWN, share_of_days};
+pub(crate) use rows::{Gathered, Order, RowPage, RowsRun, share_of_days};
 pub(crate) use sets::{ChunkBits, ChunkSet, Scratch};
 
 /// An OR that holds at most so many is kept as ids.

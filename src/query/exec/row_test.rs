@@ -8,7 +8,7 @@ use crate::query::kernels::PageBits;
 use crate::query::number::Range;
 use crate::query::plan::{ColumnTest, EventRows, RowColumn, RowTest};
 
-use super::rows::ALL;
+use super::pages::ALL;
 
 /// A condition, resolved.
 pub(super) enum RunTest<'a> {

@@ -5,27 +5,18 @@ use std::ops::Range as Span;
 
 use storage::column::{Codes, ColumnView, Page};
 use storage::container::Bits;
-use storage::ids::{CHUNK_PROFILES, CHUNK_WORDS, PAGE_PROFILES, PAGE_WORDS, STRIPE_CHUNKS};
+use storage::ids::{CHUNK_WORDS, PAGE_PROFILES, STRIPE_CHUNKS};
 use storage::{EventId, View};
 
 use storage::segment::SegmentView;
 
+use super::pages::{ALL, PAGE, Places, UNKNOWN, ValuePage, keep_between, push_lows, push_values};
 use super::row_test::{self, RunTest, Window, column_of};
 use super::sets::{ChunkSet, Scratch};
 use crate::query::error::Result;
 use crate::query::kernels::{self, PageBits};
 use crate::query::number::Range;
 use crate::query::plan::{EventRows, RowColumn};
-
-/// Stands for an unknown value of a gathered row.
-pub(crate) const UNKNOWN: i64 = i64::MIN;
-
-const PAGE: usize = PAGE_PROFILES as usize;
-/// The last place of a page; as a mask it tells the compiler that a place is none beyond.
-const LAST: usize = PAGE - 1;
-
-/// Every row of a page.
-pub(super) const ALL: PageBits = [u64::MAX; PAGE_WORDS];
 
 /// A condition over the rows of one event, resolved against one stripe.
 pub(crate) struct RowsRun<'a> {
@@ -62,14 +53,6 @@ pub(crate) struct RowPage<'p, 'a> {
     view: &'p SegmentView<'a>,
     page: usize,
     places: &'p [u16],
-}
-
-/// Rows of a page that pass and have a known value.
-pub(crate) struct ValuePage<'p, 'a> {
-    owners: Page<'a>,
-    codes: Page<'a>,
-    /// Where they are; `None` is everywhere.
-    places: Option<&'p [u16]>,
 }
 
 /// Rows of a chunk that passed, by profile and time, those of one time in order of acceptance.
@@ -454,80 +437,6 @@ impl RowPage<'_, '_> {
     }
 }
 
-impl<'a> ValuePage<'_, 'a> {
-    /// How many rows.
-    pub(super) fn len(&self) -> usize {
-        self.places.map_or(PAGE_PROFILES as usize, <[u16]>::len)
-    }
-
-    /// No value is less than the first or more than the second.
-    pub(super) fn bounds(&self) -> (i64, i64) {
-        (self.codes.base, self.codes.base.saturating_add_unsigned(self.codes.max_code))
-    }
-
-    /// Appends where they are in the page.
-    pub(super) fn push_places(&self, places: &mut Vec<u16>) {
-        match self.places {
-            Some(of_page) => places.extend_from_slice(of_page),
-            None => places.extend(0..PAGE as u16),
-        }
-    }
-
-    /// The codes of the page, for [`push_values`].
-    pub(super) fn codes(&self) -> Page<'a> {
-        self.codes
-    }
-
-    /// Appends whose they are, and their values.
-    pub(crate) fn push(&self, lows: &mut Vec<u16>, values: &mut Vec<i64>) {
-        self.push_owners(lows);
-        match self.places {
-            Some(places) => push_values(&self.codes, places, values),
-            None => self.for_each(|_, value| values.push(value)),
-        }
-    }
-
-    /// Appends whose they are.
-    pub(super) fn push_owners(&self, lows: &mut Vec<u16>) {
-        match self.places {
-            Some(places) => push_lows(&self.owners, places, lows),
-            None => self.for_each_slot(|low, _| lows.push(low)),
-        }
-    }
-
-    /// Calls `each` with whose every row is, as a place in the chunk, and with its value.
-    #[inline(always)]
-    pub(crate) fn for_each(&self, mut each: impl FnMut(u16, i64)) {
-        let base = self.codes.base.wrapping_sub(1);
-        self.for_each_code(|low, code| each(low, base.wrapping_add(code as i64)));
-    }
-
-    #[inline(always)]
-    fn for_each_code(&self, mut each: impl FnMut(u16, u64)) {
-        match self.codes.codes {
-            Codes::U8(codes) => {
-                let codes = whole(codes);
-                self.for_each_slot(|low, slot| each(low, codes[slot].into()));
-            }
-            Codes::U16(codes) => {
-                let codes = whole(codes);
-                self.for_each_slot(|low, slot| each(low, codes[slot].into()));
-            }
-            Codes::U32(codes) => {
-                let codes = whole(codes);
-                self.for_each_slot(|low, slot| each(low, codes[slot].into()));
-            }
-            _ => self.for_each_slot(|low, slot| each(low, self.codes.code(slot))),
-        }
-    }
-
-    /// Calls `each` with whose every row is, and with its place in the page.
-    #[inline(always)]
-    fn for_each_slot(&self, each: impl FnMut(u16, usize)) {
-        for_each_owner_at(&self.owners, self.places, each);
-    }
-}
-
 /// Who counts, looked up row by row.
 enum Members<'a> {
     Bits(&'a Bits),
@@ -589,68 +498,6 @@ impl Gathered {
     }
 }
 
-// A place in a chunk is the low half of a place in the stripe.
-const _: () = assert!(CHUNK_PROFILES == 1 << 16);
-
-/// Where the places of the rows that pass are written, page by page.
-pub(super) struct Places(kernels::PagePlaces);
-
-impl Default for Places {
-    fn default() -> Places {
-        Places([0; PAGE_PROFILES as usize + 32])
-    }
-}
-
-impl Places {
-    /// Where the rows are that are marked, listed whatever they are.
-    pub(super) fn list(&mut self, rows: &PageBits) -> &[u16] {
-        let count = kernels::write_places(rows, &mut self.0);
-        &self.0[..count]
-    }
-
-    /// Where the rows are that are marked; `None` is everywhere.
-    fn of(&mut self, rows: &PageBits) -> Option<&[u16]> {
-        if *rows == ALL {
-            return None;
-        }
-        Some(self.list(rows))
-    }
-}
-
-/// Calls `each` with the owner of every one of some rows of a page.
-#[inline(always)]
-pub(super) fn for_each_owner(owners: &Page<'_>, rows: &PageBits, places: &mut Places, mut each: impl FnMut(u16)) {
-    for_each_owner_at(owners, places.of(rows), |low, _| each(low));
-}
-
-/// Calls `each` with the owner of every row at some places of a page, and with the place.
-#[inline(always)]
-fn for_each_owner_at(owners: &Page<'_>, places: Option<&[u16]>, mut each: impl FnMut(u16, usize)) {
-    let base = (owners.base as u64).wrapping_sub(1) as u16;
-    match owners.codes {
-        Codes::U16(codes) => {
-            let codes = whole(codes);
-            each_slot(places, |slot| each(base.wrapping_add(codes[slot]), slot));
-        }
-        _ => each_slot(places, |slot| each(base.wrapping_add(owners.code(slot) as u16), slot)),
-    }
-}
-
-/// The codes of a page, which the compiler then knows to be so many.
-#[inline(always)]
-fn whole<T>(codes: &[T]) -> &[T; PAGE] {
-    codes.as_array().expect("a page has a code for each of its rows")
-}
-
-/// Some places of a page, or all of them. A loop over a list of them is not mispredicted, as one over bits would be.
-#[inline(always)]
-fn each_slot(places: Option<&[u16]>, mut each: impl FnMut(usize)) {
-    match places {
-        None => (0..=LAST).for_each(each),
-        Some(places) => places.iter().for_each(|slot| each(usize::from(*slot) & LAST)),
-    }
-}
-
 /// Keeps the places of members' rows, and gives their number.
 fn keep_members(owners: &Page<'_>, members: &Members<'_>, places: &mut kernels::PagePlaces, count: usize) -> usize {
     let base = (owners.base as u64).wrapping_sub(1) as u16;
@@ -670,58 +517,4 @@ fn keep_places(bits: &Bits, places: &mut kernels::PagePlaces, count: usize, low:
         kept = usize::wrapping_add(kept, (bits[usize::from(owner) / 64] >> (owner % 64) & 1) as usize);
     }
     kept
-}
-
-fn push_lows(owners: &Page<'_>, places: &[u16], lows: &mut Vec<u16>) {
-    let base = (owners.base as u64).wrapping_sub(1) as u16;
-    match owners.codes {
-        Codes::U16(codes) => {
-            let codes = whole(codes);
-            lows.extend(places.iter().map(|slot| base.wrapping_add(codes[usize::from(*slot) & LAST])));
-        }
-        _ => lows.extend(places.iter().map(|slot| base.wrapping_add(owners.code(usize::from(*slot)) as u16))),
-    }
-}
-
-/// Appends the values at some places of a page, [`UNKNOWN`] where one is.
-pub(super) fn push_values(page: &Page<'_>, places: &[u16], values: &mut Vec<i64>) {
-    let base = page.base.wrapping_sub(1);
-    let value = |code: u64| if code == 0 { UNKNOWN } else { base.wrapping_add(code as i64) };
-    let slots = places.iter().map(|slot| usize::from(*slot) & LAST);
-    match page.codes {
-        Codes::Constant(code) => values.extend(slots.map(|_| value(code))),
-        Codes::U8(codes) => values.extend(slots.map(|slot| value(whole(codes)[slot].into()))),
-        Codes::U16(codes) => values.extend(slots.map(|slot| value(whole(codes)[slot].into()))),
-        Codes::U32(codes) => values.extend(slots.map(|slot| value(whole(codes)[slot].into()))),
-        Codes::U64(codes) => values.extend(slots.map(|slot| value(whole(codes)[slot]))),
-    }
-}
-
-/// Clears the bits before one place and from another on.
-pub(super) fn keep_between(bits: &mut PageBits, from: u32, to: u32) {
-    for (word, first) in bits.iter_mut().zip((0..).step_by(64)) {
-        if from > first {
-            *word &= u64::MAX.checked_shl(from - first).unwrap_or(0);
-        }
-        if to < first + 64 {
-            *word &= if to > first { u64::MAX >> (first + 64 - to) } else { 0 };
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn bits_between_are_kept() {
-        for (from, to) in [(0, 4096), (0, 0), (1, 4095), (63, 65), (64, 128), (100, 101), (4095, 4096), (7, 7)] {
-            let mut bits = ALL;
-            keep_between(&mut bits, from, to);
-            for slot in 0..4096u32 {
-                let is = bits[slot as usize / 64] >> (slot % 64) & 1 == 1;
-                assert_eq!(is, (from..to).contains(&slot), "{slot} of {from}..{to}");
-            }
-        }
-    }
 }

@@ -6,8 +6,9 @@ use std::ops::Range as Span;
 use storage::ids::{PAGE_PROFILES, PAGE_WORDS};
 
 use super::first_of;
+use super::pages::{ALL, Places, for_each_owner, keep_between};
 use super::row_test::column_of;
-use super::rows::{ALL, Ordered, Places, RowsRun, for_each_owner, keep_between};
+use super::rows::{Ordered, RowsRun};
 use super::sets::{ChunkSet, Scratch};
 use crate::query::kernels::{self, PageBits};
 use crate::query::plan::{ColumnTest, RowColumn};
