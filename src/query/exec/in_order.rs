@@ -48,7 +48,7 @@ impl InOrderLeaf<'_> {
         let possible = (is_of_one_event && among.is_none()).then(|| Possible::of(&self.steps, chunk)).flatten();
         let Some(mut possible) = possible else { return self.follow(chunk, None, among, ids, scratch) };
         let (within, before) = (self.within() as i64, ids.len());
-        let pairs = possible.pairs(0, scratch);
+        let pairs = possible.pairs(scratch);
         let left = match self.steps.len() {
             2 => {
                 pairs.push_within(within, ids);

@@ -337,7 +337,7 @@ impl<'a> Ordered<'a> {
     }
 
     /// Calls `each` with the number of every page that has rows of the chunk that pass, and with those.
-    pub(super) fn for_each_page(&self, chunk: usize, mut each: impl FnMut(usize, &PageBits)) {
+    fn for_each_page(&self, chunk: usize, mut each: impl FnMut(usize, &PageBits)) {
         let mut bits = ALL;
         for page in self.pages(chunk) {
             self.mark(chunk, page, &mut bits);

@@ -6,7 +6,7 @@ use std::ops::Range as Span;
 use storage::ids::{PAGE_PROFILES, PAGE_WORDS};
 
 use super::first_of;
-use super::pages::{ALL, Places, for_each_owner, keep_between};
+use super::pages::{ALL, Places, for_each_owner, keep_between, push_lows};
 use super::row_test::column_of;
 use super::rows::{Ordered, RowsRun};
 use super::sets::{ChunkSet, Scratch};
@@ -82,6 +82,21 @@ impl Ordered<'_> {
         starts
     }
 
+    /// Appends the owners of the rows at some places of a page: told by the number of their span, where the owners of a
+    /// chunk's spans are known, of which so many begin before the page; else read.
+    fn push_owners(
+        &self,
+        page: usize,
+        places: &[u16],
+        (owners, before, starts): (Option<&Vec<u16>>, usize, &PageBits),
+        ids: &mut Vec<u16>,
+    ) {
+        match owners {
+            Some(owners) => kernels::push_span_owners(places, starts, before, owners, ids),
+            None => push_lows(&self.view.owners().page(page), places, ids),
+        }
+    }
+
     /// Calls `each` with the owner of every row of a chunk that passes.
     #[inline(always)]
     pub(super) fn for_each_owner(&self, chunk: usize, scratch: &mut Scratch, mut each: impl FnMut(u16)) {
@@ -146,15 +161,7 @@ impl Ordered<'_> {
             let of_ends = rows.iter().zip(&others).map(|(rows, others)| rows & !others);
             passing.iter_mut().zip(of_ends).for_each(|(word, ends)| *word &= ends);
             let known = ids.len();
-            match &owners {
-                Some(owners) => {
-                    kernels::push_span_owners(places.list(&passing), &starts, first_span, owners, ids);
-                }
-                None => {
-                    let owners = self.view.owners().page(page);
-                    for_each_owner(&owners, &passing, &mut places, |low| ids.push(low));
-                }
-            }
+            self.push_owners(page, places.list(&passing), (owners.as_ref(), first_span, &starts), ids);
             if end == End::Last {
                 ids[known..].reverse();
             }
@@ -188,13 +195,7 @@ impl Ordered<'_> {
             }
             kernels::after(&found, &starts, of_found, &mut after);
             found.iter_mut().zip(&after).for_each(|(found, after)| *found &= !after);
-            match &owners {
-                Some(owners) => kernels::push_span_owners(places.list(&found), &starts, before, owners, ids),
-                None => {
-                    let owners = self.view.owners().page(page);
-                    for_each_owner(&owners, &found, &mut places, |low| ids.push(low));
-                }
-            }
+            self.push_owners(page, places.list(&found), (owners.as_ref(), before, &starts), ids);
             before += spans;
         }
         owners.into_iter().for_each(|owners| scratch.recycle(ChunkSet::Ids(owners)));
@@ -258,13 +259,13 @@ impl<'r, 'a> Possible<'r, 'a> {
         }
     }
 
-    /// Every row of a step and the nearest one of the step after it that has none of either between. The nearest two rows
+    /// Every row of the first step and the nearest one of the second that has none of either between. The nearest two rows
     /// in order are such a pair, unless some are of the same second.
-    pub(super) fn pairs(&self, step: usize, scratch: &mut Scratch) -> Pairs {
-        let (firsts, seconds) = (&self.rows[step], &self.rows[step + 1]);
+    pub(super) fn pairs(&self, scratch: &mut Scratch) -> Pairs {
+        let (firsts, seconds) = (&self.rows[0], &self.rows[1]);
         let rows = self.after_firsts(firsts, seconds);
         let before = self.before_seconds(firsts, seconds);
-        let (of_step, mut places) = (self.steps[step], Places::default());
+        let (of_step, mut places) = (self.steps[0], Places::default());
         let owners = of_step.span_owners(self.chunk, scratch);
         let (mut lows, mut spans) = (scratch.ids(), 0);
         let (mut began, mut ended) = (Vec::new(), Vec::new());
@@ -272,14 +273,9 @@ impl<'r, 'a> Possible<'r, 'a> {
             of_step.row_page(page, &before[at], &mut places).push_values(RowColumn::At, &mut began);
             let of_page = of_step.row_page(page, &rows[at], &mut places);
             of_page.push_values(RowColumn::At, &mut ended);
-            match &owners {
-                Some(owners) => {
-                    let starts = &self.starts[at];
-                    kernels::push_span_owners(of_page.places(), starts, spans, owners, &mut lows);
-                    spans += kernels::and_count_page(starts, starts) as usize;
-                }
-                None => of_page.push_lows(&mut lows),
-            }
+            let starts = &self.starts[at];
+            of_step.push_owners(page, of_page.places(), (owners.as_ref(), spans, starts), &mut lows);
+            spans += kernels::and_count_page(starts, starts) as usize;
         }
         ended.iter_mut().zip(&began).for_each(|(ended, began)| *ended = ended.wrapping_sub(*began));
         owners.into_iter().for_each(|owners| scratch.recycle(ChunkSet::Ids(owners)));
