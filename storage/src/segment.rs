@@ -210,8 +210,8 @@ impl<'a> SegmentView<'a> {
     pub fn rows_of_days(&self, chunk: usize, low: i64, high: i64) -> std::ops::Range<u32> {
         let rows = self.rows_of_chunk(chunk);
         let days = self.day();
-        let first = partition(rows.clone(), |row| days.value(row).is_some_and(|day| day < low));
-        first..partition(first..rows.end, |row| days.value(row).is_some_and(|day| day <= high))
+        let first = first_not(&days, rows.clone(), |day| day < low);
+        first..first_not(&days, first..rows.end, |day| day <= high)
     }
 
     /// Who of a chunk has rows, where that is kept; of rows by day it is not.
@@ -250,11 +250,26 @@ impl<'a> SegmentView<'a> {
     /// The first of some rows whose owner is not before a place in the stripe.
     pub fn first_at_or_after(&self, rows: std::ops::Range<u32>, in_stripe: u32) -> u32 {
         let owners = self.owners();
-        partition(rows, |row| owners.value(row).is_some_and(|owner| owner < in_stripe.into()))
+        first_not(&owners, rows, |owner| owner < in_stripe.into())
     }
 }
 
-/// The first of some rows that is not before, where those that are come first.
+/// The first of some rows whose value is not before, where values ascend. Of pages that lie all before or all beyond it
+/// only the bounds are read.
+fn first_not(column: &ColumnView<'_>, rows: std::ops::Range<u32>, is_before: impl Fn(i64) -> bool) -> u32 {
+    let whole = rows.start.div_ceil(PAGE_PROFILES)..rows.end / PAGE_PROFILES;
+    let most = |page: u32| {
+        let page = column.page(page as usize);
+        page.base.saturating_add_unsigned(page.max_code.saturating_sub(1))
+    };
+    let from = partition(whole.clone(), |page| is_before(most(page)));
+    let to = partition(from..whole.end, |page| is_before(column.page(page as usize).base));
+    let from = if from > whole.start { from * PAGE_PROFILES } else { rows.start };
+    let to = if to < whole.end { to * PAGE_PROFILES } else { rows.end };
+    partition(from..to, |row| column.value(row).is_some_and(&is_before))
+}
+
+/// The first of some numbers that is not before, where those that are come first.
 fn partition(rows: std::ops::Range<u32>, is_before: impl Fn(u32) -> bool) -> u32 {
     let (mut low, mut high) = (rows.start, rows.end);
     while low < high {

@@ -11,11 +11,11 @@ use storage::container::{Bits, ContainerRef};
 use storage::ids::{CHUNK_PROFILES, CHUNK_WORDS, PAGE_PROFILES, PAGE_WORDS, STRIPE_CHUNKS};
 
 use super::by_profile::{distinct_count, for_each_group};
-use super::pages::{UNKNOWN, ValuePage, push_values};
-use super::rows::RowsRun;
-use super::sets::{Amounts, ChunkSet, Counters, Scratch};
+use super::pages::{Places, UNKNOWN, ValuePage};
+use super::rows::{Gathered, RowsRun};
+use super::sets::{Amounts, ChunkSet, Counters, Scratch, of_each};
 use super::spans::End;
-use crate::query::kernels;
+use crate::query::kernels::{self, PageBits};
 use crate::query::number::{ExactRange, MeanBounds, Range};
 use crate::query::plan::{Amount, Behaviour, ColumnTest, RowColumn};
 
@@ -36,6 +36,48 @@ struct Fold<F> {
     /// Of no value.
     start: i64,
     add: F,
+}
+
+/// A sum of few bits, which stops at the largest.
+trait SmallSum: Copy + Default {
+    /// One for each profile of a chunk, all 0.
+    fn buffers(scratch: &mut Scratch) -> &mut Vec<Box<[Self; CHUNK_PROFILES as usize]>>;
+    /// With a value added.
+    fn plus(self, value: u32) -> Self;
+    /// Marks the sums of a page that lie in a range; the largest stands for all beyond, too.
+    fn mark(sums: &[Self], range: Range, out: &mut PageBits);
+}
+
+impl SmallSum for u16 {
+    fn buffers(scratch: &mut Scratch) -> &mut Vec<Box<[u16; CHUNK_PROFILES as usize]>> {
+        &mut scratch.sums_16
+    }
+
+    #[inline(always)]
+    fn plus(self, value: u32) -> u16 {
+        self.saturating_add(value.min(u16::MAX.into()) as u16)
+    }
+
+    fn mark(sums: &[u16], range: Range, out: &mut PageBits) {
+        let bound = |bound: i64| bound.clamp(0, u16::MAX.into()) as u16;
+        kernels::range_u16(sums, bound(range.low), bound(range.high) - bound(range.low), out);
+    }
+}
+
+impl SmallSum for u32 {
+    fn buffers(scratch: &mut Scratch) -> &mut Vec<Box<[u32; CHUNK_PROFILES as usize]>> {
+        &mut scratch.sums_32
+    }
+
+    #[inline(always)]
+    fn plus(self, value: u32) -> u32 {
+        self.saturating_add(value)
+    }
+
+    fn mark(sums: &[u32], range: Range, out: &mut PageBits) {
+        let bound = |bound: i64| bound.clamp(0, u32::MAX.into()) as u32;
+        kernels::range_u32(sums, bound(range.low), bound(range.high) - bound(range.low), out);
+    }
 }
 
 /// What an amount is held against.
@@ -75,44 +117,39 @@ impl BehaviourLeaf<'_> {
         among_live(set, self.live[chunk], scratch)
     }
 
-    /// Who has as many different values as are asked for.
+    /// Who has as many different values as are asked for: of those who have as many values at all.
     fn by_distinct(&self, chunk: usize, column: RowColumn, test: &ColumnTest, scratch: &mut Scratch) -> ChunkSet {
         let least = match test {
             ColumnTest::Range(range) => range.low.clamp(1, 255) as u64,
             _ => 1,
         };
-        let (mut counters, mut lows, mut places) = (scratch.counters(), scratch.ids(), scratch.ids());
-        let mut pages = Vec::new();
-        self.rows.for_each_value_page(chunk, column, |page| {
-            let before = lows.len();
-            page.push_owners(&mut lows);
-            page.push_places(&mut places);
-            for low in &lows[before..] {
+        let (mut counters, mut candidates) = (scratch.counters(), scratch.bits());
+        let (mut ids, mut groups) = (scratch.ids(), scratch.groups());
+        let (first, last) = self.rows.bounds(chunk, column);
+        if last.checked_sub(first).is_some_and(|span| span < u16::MAX.into()) && are_few_counted(test) {
+            let mut rows = groups.take_rows();
+            self.rows.for_each_value_page(chunk, column, |page| page.push_small(first, &mut rows, &mut counters));
+            mark_counts(&counters, least, 255, &mut candidates);
+            groups.push_few_different(&candidates, rows, |count| test.passes(count), &mut ids);
+        } else {
+            let mut rows = scratch.rows();
+            rows.clear(1);
+            self.rows.for_each_value_page(chunk, column, |page| page.push(&mut rows.lows, &mut rows.columns[0]));
+            for low in &rows.lows {
                 let counter = &mut counters[usize::from(*low)];
                 *counter = counter.saturating_add(1);
             }
-            pages.push((page.codes, before..lows.len()));
-        });
-        let mut candidates = scratch.bits();
-        mark_counts(&counters, least, 255, &mut candidates);
-        let mut rows = scratch.rows();
-        rows.clear(1);
-        for (codes, of_page) in pages {
-            let (lows, places) = (&mut lows[of_page.clone()], &mut places[of_page]);
-            let kept = keep_members(&candidates, lows, places);
-            rows.lows.extend_from_slice(&lows[..kept]);
-            push_values(&codes, &places[..kept], &mut rows.columns[0]);
+            mark_counts(&counters, least, 255, &mut candidates);
+            keep_members(&candidates, &mut rows);
+            for_each_group(&candidates, &rows, &mut groups, |low, values| {
+                if test.passes(distinct_count(values)) {
+                    ids.push(low);
+                }
+            });
+            scratch.recycle_rows(rows);
         }
         scratch.recycle_counters(counters);
-        [lows, places].into_iter().for_each(|ids| scratch.recycle(ChunkSet::Ids(ids)));
-        let (mut ids, mut groups) = (scratch.ids(), scratch.groups());
-        for_each_group(&candidates, &rows, &mut groups, |low, values| {
-            if test.passes(distinct_count(values)) {
-                ids.push(low);
-            }
-        });
         scratch.recycle_groups(groups);
-        scratch.recycle_rows(rows);
         scratch.recycle(ChunkSet::Bits(candidates));
         compact(ids, scratch)
     }
@@ -126,8 +163,11 @@ impl BehaviourLeaf<'_> {
                     return None;
                 }
                 let bound = |bound: i128| bound.clamp(i64::MIN.into(), i64::MAX.into()) as i64;
-                let verdict = Verdict::Sum(Range { low: bound(range.low), high: bound(range.high) });
-                self.by_fold(chunk, Fold { column: *column, start: 0, add: i64::wrapping_add }, &verdict, scratch)
+                let range = Range { low: bound(range.low), high: bound(range.high) };
+                self.by_small_sums(chunk, *column, range, scratch).or_else(|| {
+                    let fold = Fold { column: *column, start: 0, add: i64::wrapping_add };
+                    self.by_fold(chunk, fold, &Verdict::Sum(range), scratch)
+                })
             }
             Amount::Mean(column, ranges) => self.by_means(chunk, *column, ranges, scratch),
             Amount::Distinct(column, test) if !self.behaviour.negated => {
@@ -145,6 +185,58 @@ impl BehaviourLeaf<'_> {
             Amount::Last(column, test) => Some(self.by_end(chunk, *column, test, End::Last, scratch)),
             Amount::Count(_) | Amount::Distinct(..) => None,
         }
+    }
+
+    /// Whose sum passes, in as few bits each as the bounds need: sums stop rather than overflow. `None` where values are
+    /// negative, or a bound or a value needs more than 32 bits.
+    fn by_small_sums(&self, chunk: usize, column: RowColumn, range: Range, scratch: &mut Scratch) -> Option<ChunkSet> {
+        // The largest sum stands for itself and all beyond.
+        let is_below = |most: i64| range.low < most && (range.high < most || range.high == i64::MAX);
+        if range.high < range.low.max(0) {
+            return None;
+        }
+        if is_below(u16::MAX.into()) {
+            return self.by_sums_of::<u16>(chunk, column, range, scratch);
+        }
+        is_below(u32::MAX.into()).then(|| self.by_sums_of::<u32>(chunk, column, range, scratch)).flatten()
+    }
+
+    fn by_sums_of<S: SmallSum>(
+        &self,
+        chunk: usize,
+        column: RowColumn,
+        range: Range,
+        scratch: &mut Scratch,
+    ) -> Option<ChunkSet> {
+        let mut sums = S::buffers(scratch).pop().unwrap_or_else(|| of_each(S::default()));
+        let (mut do_fit, mut places) = (true, Places::default());
+        self.rows.for_each_code_page(chunk, column, |owners, codes, rows| {
+            let page = ValuePage { owners, codes, places: places.of(rows) };
+            let bounds = page.bounds();
+            do_fit &= bounds.0 >= 0 && bounds.1 < u32::MAX.into();
+            let base = (codes.base as u32).wrapping_sub(1);
+            page.for_each_code(|low, code| {
+                let sum = &mut sums[usize::from(low)];
+                *sum = sum.plus(if code == 0 { 0 } else { base.wrapping_add(code as u32) });
+            });
+        });
+        let mut bits = scratch.bits();
+        for (words, sums) in bits.as_chunks_mut::<PAGE_WORDS>().0.iter_mut().zip(sums.chunks_exact_mut(PAGE)) {
+            S::mark(sums, range, words);
+            if self.behaviour.negated {
+                // Whoever has no rows has a sum of 0, which passes.
+                words.iter_mut().for_each(|word| *word = !*word);
+            }
+            // While they are in the cache.
+            sums.fill(S::default());
+        }
+        S::buffers(scratch).push(sums);
+        let set = ChunkSet::Bits(bits);
+        if !do_fit {
+            scratch.recycle(set);
+            return None;
+        }
+        Some(set)
     }
 
     /// Whose values, added to a start, come to what passes; `None` where they need more than 64 bits.
@@ -276,13 +368,7 @@ impl BehaviourLeaf<'_> {
                 mark_few(amounts, lows, |amount| test.passes(amount) != self.behaviour.negated, &mut bits);
             }
         }
-        if lows.len() as u32 > IDS_MAX {
-            return ChunkSet::Bits(bits);
-        }
-        let mut ids = scratch.ids();
-        kernels::push_bits(&bits, kernels::count(&bits), &mut ids);
-        scratch.recycle(ChunkSet::Bits(bits));
-        ChunkSet::Ids(ids)
+        compact_bits(bits, lows.len(), scratch)
     }
 
     /// Whose amount passes.
@@ -429,15 +515,23 @@ impl BehaviourLeaf<'_> {
     }
 }
 
-/// Keeps the rows of members, by their owners and places, without a branch: whatever is not kept is overwritten.
-fn keep_members(members: &Bits, lows: &mut [u16], places: &mut [u16]) -> usize {
+/// Whether numbers of different values beyond a few all pass, or none of them.
+fn are_few_counted(test: &ColumnTest) -> bool {
+    let ColumnTest::Range(range) = test else { return false };
+    range.low <= kernels::SEEN_MAX && (range.high < kernels::SEEN_MAX || range.high > 1 << 32)
+}
+
+/// Keeps the rows of members, of one column, without a branch: whatever is not kept is overwritten.
+fn keep_members(members: &Bits, rows: &mut Gathered) {
+    let (lows, values) = (&mut rows.lows, &mut rows.columns[0]);
     let mut kept = 0usize;
-    for at in 0..lows.len().min(places.len()) {
-        let (low, place) = (lows[at], places[at]);
-        (lows[kept], places[kept]) = (low, place);
+    for at in 0..lows.len().min(values.len()) {
+        let (low, value) = (lows[at], values[at]);
+        (lows[kept], values[kept]) = (low, value);
         kept = kept.wrapping_add((members[usize::from(low) / 64] >> (low % 64) & 1) as usize);
     }
-    kept
+    lows.truncate(kept);
+    values.truncate(kept);
 }
 
 /// Marks, of some, whose amount passes.
@@ -481,6 +575,17 @@ impl Sums {
     fn are_wide(&self) -> bool {
         self.most >= 1 << 63
     }
+}
+
+/// Bits as ids, where no more than so many are set and those are few.
+fn compact_bits(bits: Box<Bits>, at_most: usize, scratch: &mut Scratch) -> ChunkSet {
+    if at_most as u32 > IDS_MAX {
+        return ChunkSet::Bits(bits);
+    }
+    let mut ids = scratch.ids();
+    kernels::push_bits(&bits, kernels::count(&bits), &mut ids);
+    scratch.recycle(ChunkSet::Bits(bits));
+    ChunkSet::Ids(ids)
 }
 
 /// Sorted ids as ids or bits.

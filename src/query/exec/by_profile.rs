@@ -14,7 +14,7 @@ pub(super) fn for_each_group(
     groups: &mut Groups,
     mut each: impl FnMut(u16, &mut [i64]),
 ) {
-    let Groups { ids, ranks, next, grouped } = groups;
+    let Groups { ids, ranks, next, grouped, .. } = groups;
     ids.clear();
     kernels::push_bits(candidates, kernels::count(candidates), ids);
     ranks.clear();
@@ -41,14 +41,58 @@ pub(super) fn for_each_group(
     }
 }
 
-/// Buffers of [`for_each_group`].
+/// Buffers of [`for_each_group`] and [`Groups::push_few_different`].
 #[derive(Default)]
 pub(super) struct Groups {
     ids: Vec<u16>,
+    /// `owner << 16 | value`.
+    rows: Vec<u32>,
+    /// By rank: the last few different values.
+    seen: Vec<u64>,
     /// By row: its owner's rank among the candidates.
     ranks: Vec<u16>,
     next: Vec<u32>,
     grouped: Vec<i64>,
+}
+
+impl Groups {
+    /// An empty buffer of rows, to be given to [`Groups::push_few_different`].
+    pub(super) fn take_rows(&mut self) -> Vec<u32> {
+        self.rows.clear();
+        std::mem::take(&mut self.rows)
+    }
+
+    /// Appends, ascending, the candidates whose rows have as many different values as pass, where the number of those does
+    /// not matter beyond [`kernels::SEEN_MAX`]. A row is `owner << 16 | value`, and its value not 0.
+    pub(super) fn push_few_different(
+        &mut self,
+        candidates: &Bits,
+        mut rows: Vec<u32>,
+        passes: impl Fn(i64) -> bool,
+        out: &mut Vec<u16>,
+    ) {
+        let Groups { ids, seen, .. } = self;
+        ids.clear();
+        kernels::push_bits(candidates, kernels::count(candidates), ids);
+        let kept = keep_of(candidates, &mut rows);
+        seen.clear();
+        seen.resize(ids.len(), 0);
+        kernels::see(candidates, &rows[..kept], seen);
+        let passing = ids.iter().zip(seen).filter(|(_, seen)| **seen > 0 && passes(kernels::seen_count(**seen)));
+        out.extend(passing.map(|(id, _)| *id));
+        self.rows = rows;
+    }
+}
+
+/// Keeps the rows of candidates, and gives their number. Nothing hangs on a branch: whatever is not kept is overwritten.
+fn keep_of(candidates: &Bits, rows: &mut [u32]) -> usize {
+    let mut kept = 0usize;
+    for at in 0..rows.len() {
+        let row = rows[at];
+        rows[kept] = row;
+        kept = kept.wrapping_add((candidates[(row >> 22) as usize] >> (row >> 16 & 63) & 1) as usize);
+    }
+    kept
 }
 
 /// How many different known values there are; puts them in any order.

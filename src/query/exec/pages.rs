@@ -4,6 +4,7 @@
 use storage::column::{Codes, Page};
 use storage::ids::{CHUNK_PROFILES, PAGE_PROFILES, PAGE_WORDS};
 
+use super::sets::Counters;
 use crate::query::kernels::{self, PageBits};
 
 /// Stands for an unknown value of a gathered row.
@@ -17,7 +18,7 @@ const LAST: usize = PAGE - 1;
 /// Every row of a page.
 pub(super) const ALL: PageBits = [u64::MAX; PAGE_WORDS];
 
-/// Rows of a page that pass and have a known value.
+/// Rows of a page that pass, and their values.
 pub(crate) struct ValuePage<'p, 'a> {
     pub(super) owners: Page<'a>,
     pub(super) codes: Page<'a>,
@@ -36,14 +37,6 @@ impl<'a> ValuePage<'_, 'a> {
         (self.codes.base, self.codes.base.saturating_add_unsigned(self.codes.max_code))
     }
 
-    /// Appends where they are in the page.
-    pub(super) fn push_places(&self, places: &mut Vec<u16>) {
-        match self.places {
-            Some(of_page) => places.extend_from_slice(of_page),
-            None => places.extend(0..PAGE as u16),
-        }
-    }
-
     /// Appends whose they are, and their values.
     pub(crate) fn push(&self, lows: &mut Vec<u16>, values: &mut Vec<i64>) {
         self.push_owners(lows);
@@ -53,11 +46,26 @@ impl<'a> ValuePage<'_, 'a> {
         }
     }
 
+    /// Appends them as `owner << 16 | value`, where values are of 16 bits and `least` stands as 1, and counts them.
+    pub(super) fn push_small(&self, least: i64, rows: &mut Vec<u32>, counters: &mut Counters) {
+        let (base, before) = (self.codes.base.wrapping_sub(least) as u16, rows.len());
+        rows.resize(before + self.len(), 0);
+        let rows = &mut rows[before..];
+        self.fold(0usize, |at, low, code| {
+            if let Some(row) = rows.get_mut(at) {
+                *row = u32::from(low) << 16 | u32::from(base.wrapping_add(code as u16));
+            }
+            let counter = &mut counters[usize::from(low)];
+            *counter = counter.saturating_add(1);
+            at.wrapping_add(1)
+        });
+    }
+
     /// Appends whose they are.
     pub(super) fn push_owners(&self, lows: &mut Vec<u16>) {
         match self.places {
             Some(places) => push_lows(&self.owners, places, lows),
-            None => self.for_each_slot(|low, _| lows.push(low)),
+            None => self.fold_slots((), |(), low, _| lows.push(low)),
         }
     }
 
@@ -68,29 +76,36 @@ impl<'a> ValuePage<'_, 'a> {
         self.for_each_code(|low, code| each(low, base.wrapping_add(code as i64)));
     }
 
+    /// Calls `each` with whose every row is, as a place in the chunk, and with its code.
     #[inline(always)]
-    fn for_each_code(&self, mut each: impl FnMut(u16, u64)) {
+    pub(super) fn for_each_code(&self, mut each: impl FnMut(u16, u64)) {
+        self.fold((), |(), low, code| each(low, code));
+    }
+
+    /// Goes through whose every row is, as a place in the chunk, and its code; what goes from row to row stays in a register.
+    #[inline(always)]
+    fn fold<A>(&self, start: A, mut each: impl FnMut(A, u16, u64) -> A) -> A {
         match self.codes.codes {
             Codes::U8(codes) => {
                 let codes = whole(codes);
-                self.for_each_slot(|low, slot| each(low, codes[slot].into()));
+                self.fold_slots(start, |all, low, slot| each(all, low, codes[slot].into()))
             }
             Codes::U16(codes) => {
                 let codes = whole(codes);
-                self.for_each_slot(|low, slot| each(low, codes[slot].into()));
+                self.fold_slots(start, |all, low, slot| each(all, low, codes[slot].into()))
             }
             Codes::U32(codes) => {
                 let codes = whole(codes);
-                self.for_each_slot(|low, slot| each(low, codes[slot].into()));
+                self.fold_slots(start, |all, low, slot| each(all, low, codes[slot].into()))
             }
-            _ => self.for_each_slot(|low, slot| each(low, self.codes.code(slot))),
+            _ => self.fold_slots(start, |all, low, slot| each(all, low, self.codes.code(slot))),
         }
     }
 
-    /// Calls `each` with whose every row is, and with its place in the page.
+    /// Goes through whose every row is, and its place in the page.
     #[inline(always)]
-    fn for_each_slot(&self, each: impl FnMut(u16, usize)) {
-        for_each_owner_at(&self.owners, self.places, each);
+    fn fold_slots<A>(&self, start: A, each: impl FnMut(A, u16, usize) -> A) -> A {
+        fold_owners(&self.owners, self.places, start, each)
     }
 }
 
@@ -125,19 +140,19 @@ impl Places {
 /// Calls `each` with the owner of every one of some rows of a page.
 #[inline(always)]
 pub(super) fn for_each_owner(owners: &Page<'_>, rows: &PageBits, places: &mut Places, mut each: impl FnMut(u16)) {
-    for_each_owner_at(owners, places.of(rows), |low, _| each(low));
+    fold_owners(owners, places.of(rows), (), |(), low, _| each(low));
 }
 
-/// Calls `each` with the owner of every row at some places of a page, and with the place.
+/// Goes through the owner of every row at some places of a page, and the place.
 #[inline(always)]
-fn for_each_owner_at(owners: &Page<'_>, places: Option<&[u16]>, mut each: impl FnMut(u16, usize)) {
+fn fold_owners<A>(owners: &Page<'_>, places: Option<&[u16]>, start: A, mut each: impl FnMut(A, u16, usize) -> A) -> A {
     let base = (owners.base as u64).wrapping_sub(1) as u16;
     match owners.codes {
         Codes::U16(codes) => {
             let codes = whole(codes);
-            each_slot(places, |slot| each(base.wrapping_add(codes[slot]), slot));
+            fold_places(places, start, |all, slot| each(all, base.wrapping_add(codes[slot]), slot))
         }
-        _ => each_slot(places, |slot| each(base.wrapping_add(owners.code(slot) as u16), slot)),
+        _ => fold_places(places, start, |all, slot| each(all, base.wrapping_add(owners.code(slot) as u16), slot)),
     }
 }
 
@@ -149,10 +164,10 @@ fn whole<T>(codes: &[T]) -> &[T; PAGE] {
 
 /// Some places of a page, or all of them. A loop over a list of them is not mispredicted, as one over bits would be.
 #[inline(always)]
-fn each_slot(places: Option<&[u16]>, mut each: impl FnMut(usize)) {
+fn fold_places<A>(places: Option<&[u16]>, start: A, mut each: impl FnMut(A, usize) -> A) -> A {
     match places {
-        None => (0..=LAST).for_each(each),
-        Some(places) => places.iter().for_each(|slot| each(usize::from(*slot) & LAST)),
+        None => (0..=LAST).fold(start, each),
+        Some(places) => places.iter().fold(start, |all, slot| each(all, usize::from(*slot) & LAST)),
     }
 }
 

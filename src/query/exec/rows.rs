@@ -106,6 +106,42 @@ impl<'a> RowsRun<'a> {
         }
     }
 
+    /// Bounds of the values of a chunk's pages; the first is the larger where there are none.
+    pub(super) fn bounds(&self, chunk: usize, column: RowColumn) -> (i64, i64) {
+        let mut bounds = (i64::MAX, i64::MIN);
+        for segment in &self.segments {
+            let rows = segment.ordered(order_for(Order::Any, &[column]), chunk);
+            let column = column_of(&rows.view, column);
+            let pages = rows.pages(chunk).map(|page| column.page(page)).filter(|page| page.max_code > 0);
+            for page in pages {
+                let last = page.base.saturating_add_unsigned(page.max_code - 1);
+                bounds = (bounds.0.min(page.base), bounds.1.max(last));
+            }
+        }
+        bounds
+    }
+
+    /// Calls `each`, page by page, with the owners and codes of a page that has some that are known, and with the rows of
+    /// the chunk that pass, known or not; in any order.
+    #[inline(always)]
+    pub(super) fn for_each_code_page(
+        &self,
+        chunk: usize,
+        column: RowColumn,
+        mut each: impl FnMut(Page<'a>, Page<'a>, &PageBits),
+    ) {
+        for segment in &self.segments {
+            let rows = segment.ordered(order_for(Order::Any, &[column]), chunk);
+            let (owners, column) = (rows.view.owners(), column_of(&rows.view, column));
+            rows.for_each_page(chunk, |page, rows| {
+                let codes = column.page(page);
+                if codes.max_code > 0 {
+                    each(owners.page(page), codes, rows);
+                }
+            });
+        }
+    }
+
     /// Calls `each`, page by page, with the rows of a chunk that pass and have a known value; in any order.
     pub(crate) fn for_each_value_page(
         &self,
@@ -114,30 +150,22 @@ impl<'a> RowsRun<'a> {
         mut each: impl FnMut(&ValuePage<'_, 'a>),
     ) {
         let (mut places, mut known) = (Places::default(), ALL);
-        for segment in &self.segments {
-            let rows = segment.ordered(order_for(Order::Any, &[column]), chunk);
-            let (owners, column) = (rows.view.owners(), column_of(&rows.view, column));
-            rows.for_each_page(chunk, |page, rows| {
-                let (owners, codes) = (owners.page(page), column.page(page));
-                if codes.max_code == 0 {
-                    return;
-                }
-                // Of many rows the unknown are left out by vectors, of few one by one.
-                if kernels::and_count_page(rows, rows) * 16 > PAGE_PROFILES {
-                    kernels::range(&codes, 1, codes.max_code, &mut known);
-                    known.iter_mut().zip(rows).for_each(|(word, rows)| *word &= rows);
-                    return each(&ValuePage { owners, codes, places: places.of(&known) });
-                }
-                let count = kernels::write_places(rows, &mut places.0);
-                let mut kept = 0usize;
-                for at in 0..count {
-                    let slot = places.0[at];
-                    places.0[kept] = slot;
-                    kept = kept.wrapping_add((codes.code(usize::from(slot)) != 0).into());
-                }
-                each(&ValuePage { owners, codes, places: Some(&places.0[..kept]) });
-            });
-        }
+        self.for_each_code_page(chunk, column, |owners, codes, rows| {
+            // Of many rows the unknown are left out by vectors, of few one by one.
+            if kernels::and_count_page(rows, rows) * 16 > PAGE_PROFILES {
+                kernels::range(&codes, 1, codes.max_code, &mut known);
+                known.iter_mut().zip(rows).for_each(|(word, rows)| *word &= rows);
+                return each(&ValuePage { owners, codes, places: places.of(&known) });
+            }
+            let count = kernels::write_places(rows, &mut places.0);
+            let mut kept = 0usize;
+            for at in 0..count {
+                let slot = places.0[at];
+                places.0[kept] = slot;
+                kept = kept.wrapping_add((codes.code(usize::from(slot)) != 0).into());
+            }
+            each(&ValuePage { owners, codes, places: Some(&places.0[..kept]) });
+        });
     }
 
     /// Time of looking at all rows of a chunk and their owners.
@@ -349,9 +377,13 @@ impl<'a> Ordered<'a> {
 
     /// Marks the rows of a page that are the chunk's and pass.
     pub(super) fn mark(&self, chunk: usize, page: usize, out: &mut PageBits) {
-        let rows = &self.rows[chunk];
         self.test.mark(page, out);
-        let first = page as u32 * PAGE_PROFILES;
+        self.keep_of_chunk(chunk, page, out);
+    }
+
+    /// Leaves of the rows of a page the chunk's alone.
+    pub(super) fn keep_of_chunk(&self, chunk: usize, page: usize, out: &mut PageBits) {
+        let (rows, first) = (&self.rows[chunk], page as u32 * PAGE_PROFILES);
         if rows.start > first || rows.end < first + PAGE_PROFILES {
             keep_between(out, rows.start.saturating_sub(first), rows.end - first);
         }
@@ -410,11 +442,6 @@ impl RowPage<'_, '_> {
     /// Appends their owners, as places in the chunk.
     pub(crate) fn push_lows(&self, lows: &mut Vec<u16>) {
         push_lows(&self.view.owners().page(self.page), self.places, lows);
-    }
-
-    /// Where they are in the page.
-    pub(super) fn places(&self) -> &[u16] {
-        self.places
     }
 
     /// Appends who did it when.

@@ -116,7 +116,7 @@ pub(super) type Counters = [u8; CHUNK_PROFILES as usize];
 pub(super) type Amounts = [i64; CHUNK_PROFILES as usize];
 
 /// The same for each profile of a chunk; never on the stack.
-fn of_each<T: Clone>(each: T) -> Box<[T; CHUNK_PROFILES as usize]> {
+pub(super) fn of_each<T: Clone>(each: T) -> Box<[T; CHUNK_PROFILES as usize]> {
     let all = vec![each; CHUNK_PROFILES as usize].into_boxed_slice();
     all.try_into().unwrap_or_else(|_| unreachable!("as many as a chunk has profiles"))
 }
@@ -129,6 +129,9 @@ pub(crate) struct Scratch {
     /// By key: the chunk that it was found in, and what was found.
     shared: Vec<(usize, usize, ChunkSet)>,
     counters: Vec<Box<Counters>>,
+    /// All of them 0: whoever takes them makes them so again while they are in the cache.
+    pub(super) sums_16: Vec<Box<[u16; CHUNK_PROFILES as usize]>>,
+    pub(super) sums_32: Vec<Box<[u32; CHUNK_PROFILES as usize]>>,
     /// With what each of them is.
     amounts: Vec<(i64, Box<Amounts>)>,
     groups: Vec<Groups>,

@@ -3,10 +3,11 @@
 
 use std::ops::Range as Span;
 
+use storage::column::{Codes, Page};
 use storage::ids::{PAGE_PROFILES, PAGE_WORDS};
 
 use super::first_of;
-use super::pages::{ALL, Places, for_each_owner, keep_between, push_lows};
+use super::pages::{ALL, PAGE, Places, for_each_owner, push_lows};
 use super::row_test::column_of;
 use super::rows::{Ordered, RowsRun};
 use super::sets::{ChunkSet, Scratch};
@@ -76,9 +77,8 @@ impl Ordered<'_> {
 
     /// The rows of a page that are the chunk's and the first of their profile.
     fn starts(&self, chunk: usize, page: usize) -> PageBits {
-        let (rows, first) = (&self.rows[chunk], page as u32 * PAGE_PROFILES);
         let mut starts = self.view.span_starts(page);
-        keep_between(&mut starts, rows.start.saturating_sub(first), rows.end - first);
+        self.keep_of_chunk(chunk, page, &mut starts);
         starts
     }
 
@@ -219,9 +219,10 @@ impl<'r, 'a> Possible<'r, 'a> {
         let in_it = |step: &'r RowsRun<'a>| step.only_by_profile(chunk).filter(|(_, other)| *other == number);
         let steps = steps.iter().map(|step| Some(in_it(step)?.0)).collect::<Option<Vec<_>>>()?;
         let pages = steps[0].pages(chunk);
-        let starts = pages.clone().map(|page| steps[0].starts(chunk, page)).collect();
-        let mut rows = vec![vec![[0; PAGE_WORDS]; pages.len()]; steps.len()];
+        let mut starts = vec![[0; PAGE_WORDS]; pages.len()];
+        let mut rows: Vec<_> = steps.iter().map(|_| vec![[0; PAGE_WORDS]; pages.len()]).collect();
         for (page, at) in pages.zip(0..) {
+            starts[at] = steps[0].starts(chunk, page);
             steps.iter().zip(&mut rows).for_each(|(step, rows)| step.mark(chunk, page, &mut rows[at]));
         }
         Some(Possible { steps, chunk, starts, rows })
@@ -262,24 +263,26 @@ impl<'r, 'a> Possible<'r, 'a> {
     /// Every row of the first step and the nearest one of the second that has none of either between. The nearest two rows
     /// in order are such a pair, unless some are of the same second.
     pub(super) fn pairs(&self, scratch: &mut Scratch) -> Pairs {
-        let (firsts, seconds) = (&self.rows[0], &self.rows[1]);
-        let rows = self.after_firsts(firsts, seconds);
-        let before = self.before_seconds(firsts, seconds);
-        let (of_step, mut places) = (self.steps[0], Places::default());
-        let owners = of_step.span_owners(self.chunk, scratch);
-        let (mut lows, mut spans) = (scratch.ids(), 0);
-        let (mut began, mut ended) = (Vec::new(), Vec::new());
+        let of_step = self.steps[0];
+        let (owners, times) = (of_step.span_owners(self.chunk, scratch), of_step.view.at());
+        let mut rows = vec![[0; PAGE_WORDS]; self.starts.len()];
+        let (mut lows, mut nearest, mut seconds) = (scratch.ids(), scratch.ids(), Vec::new());
+        let (mut walk, mut places, mut spans) = (AfterFirsts::default(), Places::default(), 0);
+        // The last row of the first step before the page.
+        let mut last_first = None;
         for (page, at) in of_step.pages(self.chunk).zip(0..) {
-            of_step.row_page(page, &before[at], &mut places).push_values(RowColumn::At, &mut began);
-            let of_page = of_step.row_page(page, &rows[at], &mut places);
-            of_page.push_values(RowColumn::At, &mut ended);
-            let starts = &self.starts[at];
-            of_step.push_owners(page, of_page.places(), (owners.as_ref(), spans, starts), &mut lows);
+            let (starts, firsts, times) = (&self.starts[at], &self.rows[0][at], times.page(page));
+            walk.mark(firsts, &self.rows[1][at], starts, &mut rows[at]);
+            let places = places.list(&rows[at]);
+            nearest.clear();
+            kernels::push_nearest_before(places, firsts, &mut nearest);
+            push_between(&times, places, &nearest, last_first, &mut seconds);
+            of_step.push_owners(page, places, (owners.as_ref(), spans, starts), &mut lows);
             spans += kernels::and_count_page(starts, starts) as usize;
+            last_first = last_of(firsts).and_then(|place| times.value(place)).or(last_first);
         }
-        ended.iter_mut().zip(&began).for_each(|(ended, began)| *ended = ended.wrapping_sub(*began));
-        owners.into_iter().for_each(|owners| scratch.recycle(ChunkSet::Ids(owners)));
-        Pairs { rows, lows, seconds: ended }
+        owners.into_iter().chain([nearest]).for_each(|ids| scratch.recycle(ChunkSet::Ids(ids)));
+        Pairs { rows, lows, seconds }
     }
 
     /// Leaves of all steps the rows of those profiles alone that have one of some rows.
@@ -300,44 +303,52 @@ impl<'r, 'a> Possible<'r, 'a> {
         }
         rows.iter_mut().for_each(|rows| rows.iter_mut().zip(&spans).for_each(|(rows, span)| keep(rows, span)));
     }
+}
 
-    /// Of the second step's rows, those before which the nearest row of either step is one of the first.
-    fn after_firsts(&self, firsts: &[PageBits], seconds: &[PageBits]) -> Vec<PageBits> {
-        let (mut carry, mut last_ends, mut found) = (false, false, ALL);
-        let pages = self.starts.iter().zip(firsts.iter().zip(seconds));
-        let kept = pages.map(|(starts, (first, second))| {
-            let mut ends = *starts;
-            for (end, (first, second)) in ends.iter_mut().zip(first.iter().zip(second)) {
-                // Beyond a row of the second step alone nothing goes on from the first.
-                let second_alone = second & !first;
-                *end |= second_alone << 1 | u64::from(last_ends);
-                last_ends = second_alone >> 63 == 1;
-            }
-            kernels::after(first, &ends, &mut carry, &mut found);
-            keep(&mut found, second);
-            found
-        });
-        kept.collect()
-    }
+/// A walk over pages for the rows of the second step before which the nearest row of either step is one of the first.
+#[derive(Default)]
+struct AfterFirsts {
+    carry: bool,
+    /// Whether the last row before the page is one of the second step alone.
+    last_ends: bool,
+}
 
-    /// Of the first step's rows, those after which the nearest row of either step is one of the second.
-    fn before_seconds(&self, firsts: &[PageBits], seconds: &[PageBits]) -> Vec<PageBits> {
-        let (mut carry, mut next_is_end, mut found) = (false, true, ALL);
-        let pages = self.starts.iter().zip(firsts.iter().zip(seconds));
-        let kept = pages.rev().map(|(starts, (first, second))| {
-            let mut ends = *starts;
-            for (end, (first, second)) in ends.iter_mut().zip(first.iter().zip(second)) {
-                *end |= first & !second;
-            }
-            kernels::before(second, &ends, next_is_end, &mut carry, &mut found);
-            next_is_end = ends[0] & 1 == 1;
-            keep(&mut found, first);
-            found
-        });
-        let mut kept: Vec<PageBits> = kept.collect();
-        kept.reverse();
-        kept
+impl AfterFirsts {
+    fn mark(&mut self, firsts: &PageBits, seconds: &PageBits, starts: &PageBits, out: &mut PageBits) {
+        let mut ends = *starts;
+        for (end, (first, second)) in ends.iter_mut().zip(firsts.iter().zip(seconds)) {
+            // Beyond a row of the second step alone nothing goes on from the first.
+            let second_alone = second & !first;
+            *end |= second_alone << 1 | u64::from(self.last_ends);
+            self.last_ends = second_alone >> 63 == 1;
+        }
+        kernels::after(firsts, &ends, &mut self.carry, out);
+        keep(out, seconds);
     }
+}
+
+/// Appends how long after the row before it each of some rows of a page is; of which the first alone may have that row on
+/// a page before, whose time is known then.
+fn push_between(times: &Page<'_>, rows: &[u16], before: &[u16], last: Option<i64>, out: &mut Vec<i64>) {
+    let (mut rows, mut before) = (rows, before);
+    if let (Some((row, later)), Some((&kernels::NO_ROW, earlier))) = (rows.split_first(), before.split_first()) {
+        let time = times.value(usize::from(*row));
+        out.push(time.zip(last).map_or(i64::MAX, |(time, last)| time.wrapping_sub(last)));
+        (rows, before) = (later, earlier);
+    }
+    let pairs = rows.iter().zip(before).map(|(row, before)| (usize::from(*row) % PAGE, usize::from(*before) % PAGE));
+    match times.codes {
+        Codes::U32(times) => {
+            out.extend(pairs.map(|(row, before)| i64::from(times[row]).wrapping_sub(times[before].into())));
+        }
+        _ => out.extend(pairs.map(|(row, before)| (times.code(row) as i64).wrapping_sub(times.code(before) as i64))),
+    }
+}
+
+/// The last row of a page that is marked.
+fn last_of(rows: &PageBits) -> Option<usize> {
+    let word = rows.iter().rposition(|word| *word != 0)?;
+    Some(word * 64 + rows[word].ilog2() as usize)
 }
 
 /// Rows of two steps, each with the nearest before it.

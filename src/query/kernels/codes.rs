@@ -63,7 +63,8 @@ fn range_u8(codes: &[u8], low: u8, span: u8, out: &mut PageBits) {
     mark_range_u8(codes, low, span, out);
 }
 
-fn range_u16(codes: &[u16], low: u16, span: u16, out: &mut PageBits) {
+/// Marks the codes of a page with `code - low <= span`.
+pub fn range_u16(codes: &[u16], low: u16, span: u16, out: &mut PageBits) {
     #[cfg(target_arch = "x86_64")]
     match level() {
         // SAFETY: the level is never above what the processor reports to have.

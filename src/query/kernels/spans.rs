@@ -11,7 +11,25 @@ use storage::ids::PAGE_WORDS;
 use super::codes::PageBits;
 use super::level::at_levels;
 
+/// Stands for no row of a page.
+pub const NO_ROW: u16 = u16::MAX;
+
 at_levels! {
+    /// Appends, for each of some rows of a page, the nearest marked one before it; [`NO_ROW`] where there is none.
+    pub fn push_nearest_before(rows: &[u16], marked: &PageBits, out: &mut Vec<u16>) {
+        let (mut before, mut last) = ([NO_ROW; PAGE_WORDS], NO_ROW);
+        for ((before, word), first) in before.iter_mut().zip(marked).zip((0..).step_by(64)) {
+            *before = last;
+            last = word.checked_ilog2().map_or(last, |bit| first + bit as u16);
+        }
+        out.extend(rows.iter().map(|row| {
+            let (word, bit) = (usize::from(row >> 6) % PAGE_WORDS, row & 63);
+            let below = marked[word] & ((1 << bit) - 1);
+            let nearest = (row & !63).wrapping_add((below | 1).ilog2() as u16);
+            if below == 0 { before[word] } else { nearest }
+        }));
+    }
+
     /// Appends, for each of some ids that are set in `bits`, how many are set before it.
     pub fn push_ranks(bits: &Bits, ids: &[u16], out: &mut Vec<u16>) {
         let mut before = [0u16; storage::ids::CHUNK_WORDS];
@@ -117,6 +135,24 @@ mod tests {
             before(&marked[1], &starts[1], true, &mut carry, &mut found[1]);
             before(&marked[0], &starts[0], bit(flat_starts, PAGE), &mut carry, &mut found[0]);
             assert!((0..2 * PAGE).all(|row| bit(found.as_flattened(), row) == walked[row]), "{round}");
+        }
+    }
+
+    #[test]
+    fn the_nearest_before_is_that_of_a_walk() {
+        let rows: Vec<u16> = (0..PAGE as u16).filter(|row| row % 3 != 1).collect();
+        for step in [1, 2, 63, 64, 65, 1000, 4095] {
+            let mut marked = [0; PAGE_WORDS];
+            (step / 2..PAGE).step_by(step).for_each(|row| marked[row / 64] |= 1 << (row % 64));
+            let wanted = |row: &u16| (0..*row).rev().find(|before| bit(&marked, usize::from(*before)));
+            at_each_level(|level| {
+                let mut found = Vec::new();
+                push_nearest_before(&rows, &marked, &mut found);
+                assert!(
+                    rows.iter().zip(&found).all(|(row, found)| wanted(row).unwrap_or(NO_ROW) == *found),
+                    "{level:?}"
+                );
+            });
         }
     }
 
