@@ -485,14 +485,14 @@ impl<'a> Binder<'a> {
 
     fn identities_like(&self, id_type: IdTypeId, pattern: &Pattern) -> Result<Node> {
         let view = self.view();
-        let stripes = self.ctx.map_stripes(|stripe| {
-            let keys = view.id_type(id_type).stripe(stripe).keys()?;
+        let shares = self.ctx.map_shares(|share| {
+            let keys = view.id_type(id_type).stripe(share.stripe).keys()?;
             let known = self.ctx.only(Node::known(view, FieldId::IdType(id_type))?);
-            let mut ids = totals::collect_stripe(self.ctx, &known, stripe)?;
+            let mut ids = totals::collect_share(self.ctx, &known, share)?;
             ids.retain(|id| keys.keys(storage::ids::in_stripe(*id)).to_texts().iter().any(|key| pattern.matches(key)));
             Ok(ids)
         })?;
-        Ok(Node::ids(IdSet::from_sorted(stripes.into_iter().flatten())))
+        Ok(Node::ids(IdSet::from_sorted(shares.into_iter().flatten())))
     }
 
     fn in_bitmap(&self, literal: &Literal) -> Result<Node> {

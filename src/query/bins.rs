@@ -66,11 +66,9 @@ impl Edges {
         if self.ranges.is_empty() {
             return Ok(Vec::new());
         }
-        ctx.fold_stripes(
+        ctx.fold_shares(
             || vec![0u64; self.ranges.len()],
-            |counts, stripe| {
-                each_page_of(ctx, plan, tag, stripe, |page, members| self.count_page(page, members, counts))
-            },
+            |counts, share| each_page_of(ctx, plan, tag, share, |page, members| self.count_page(page, members, counts)),
             |mut a, b| {
                 a.iter_mut().zip(b).for_each(|(a, b)| *a += b);
                 a

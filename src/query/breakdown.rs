@@ -140,17 +140,18 @@ fn counted(ctx: &Context<'_>, questions: &Questions, nodes: &[Node]) -> Result<(
         room: Room::default(),
         scratch: Scratch::default(),
     };
-    let sum = ctx.fold_stripes(
+    let sum = ctx.fold_shares(
         start,
-        |counter, stripe| {
-            let runs = nodes.iter().map(|node| Stripe::open(ctx.view, node, stripe)).collect::<Result<Vec<_>>>()?;
-            let live = ctx.view.live().stripe(stripe).bitmaps()?.value(KNOWN).containers;
+        |counter, share| {
+            let runs = nodes.iter().map(|node| Stripe::open(ctx.view, node, share)).collect::<Result<Vec<_>>>()?;
+            let live = ctx.view.live().stripe(share.stripe).bitmaps()?.value(KNOWN).containers;
             let mut everyone = [0; CHUNK_WORDS];
-            for (chunk, live) in live.iter().enumerate() {
+            for chunk in share.chunks.clone() {
+                let live = live[chunk];
                 if live.cardinality() == 0 {
                     continue;
                 }
-                let everyone = match *live {
+                let everyone = match live {
                     ContainerRef::Bits(bits, _) => bits,
                     other => {
                         kernels::fill(other, &mut everyone);

@@ -1,19 +1,22 @@
 //! What a question runs in: its view, its day, its limits, and the threads that it may use.
 //! Knows time and threads; knows no predicate.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use jiff::civil::Date;
 use storage::View;
+use storage::ids::STRIPE_CHUNKS;
 
 use super::audiences::Audiences;
 use super::error::{Error, Result};
+use super::exec::Share;
 use super::plan::Node;
 use super::remembered::Remembered;
 use super::states::States;
-use super::threads::Threads;
+use super::threads::{Threads, Work};
 
 /// Bounds on one question.
 #[derive(Debug, Clone)]
@@ -108,33 +111,38 @@ impl Context<'_> {
         }
     }
 
-    /// Runs `each` over all stripes, with help where it takes long, and adds the partials up in whatever order. A
-    /// partial is made by `start` for each thread that takes part.
+    /// Runs `each` over shares of all chunks, with help where it takes long, and adds the partials up in whatever order.
+    /// A partial is made by `start` for each thread that takes part.
     ///
     /// # Errors
-    /// The first that a stripe gives, or the budget's.
-    pub(crate) fn fold_stripes<T: Send>(
+    /// The first that a share gives, or the budget's.
+    pub(crate) fn fold_shares<T: Send>(
         &self,
         start: impl Fn() -> T + Sync,
-        each: impl Fn(&mut T, usize) -> Result<()> + Sync,
+        each: impl Fn(&mut T, &Share) -> Result<()> + Sync,
         merge: impl Fn(T, T) -> T,
     ) -> Result<T> {
-        let step = |partial: &mut T, stripe: usize| {
+        let step = |partial: &mut T, chunks: Range<usize>| {
             self.budget.check()?;
-            each(partial, stripe)
+            each(partial, &Share::of(chunks))
         };
-        self.threads.fold(self.view.stripe_count(), start, step, merge)
+        self.threads.fold(self.work(), start, step, merge)
     }
 
-    /// Runs `each` over all stripes and gives the results in their order.
+    /// Runs `each` over shares of all chunks and gives the results in their order.
     ///
     /// # Errors
-    /// The first that a stripe gives, or the budget's.
-    pub(crate) fn map_stripes<T: Send>(&self, each: impl Fn(usize) -> Result<T> + Sync) -> Result<Vec<T>> {
-        let step = |stripe: usize| {
+    /// The first that a share gives, or the budget's.
+    pub(crate) fn map_shares<T: Send>(&self, each: impl Fn(&Share) -> Result<T> + Sync) -> Result<Vec<T>> {
+        let step = |chunks: Range<usize>| {
             self.budget.check()?;
-            each(stripe)
+            each(&Share::of(chunks))
         };
-        self.threads.map(self.view.stripe_count(), step)
+        self.threads.map(self.work(), step)
+    }
+
+    /// All chunks; a stripe's are a group, since its parts are opened once for all of them.
+    fn work(&self) -> Work {
+        Work { units: self.view.stripe_count() * STRIPE_CHUNKS, group: STRIPE_CHUNKS }
     }
 }

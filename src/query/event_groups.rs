@@ -7,7 +7,7 @@
 use std::collections::{HashMap, HashSet};
 
 use storage::container::Bits;
-use storage::ids::{CHUNK_PROFILES, CHUNK_WORDS, STRIPE_CHUNKS};
+use storage::ids::{CHUNK_PROFILES, CHUNK_WORDS};
 
 use super::context::Context;
 use super::error::{Error, Result};
@@ -65,15 +65,15 @@ pub(crate) type RowGroups = HashMap<[i64; 2], RowGroup>;
 pub(crate) fn event_groups(ctx: &Context<'_>, audience: &Node, wanted: &Wanted<'_>) -> Result<RowGroups> {
     let max = ctx.limits.answer_cells_max;
     let are_few = domain(ctx, wanted).is_some_and(|groups| groups <= SEEN_MAX);
-    let partial = ctx.fold_stripes(
+    let partial = ctx.fold_shares(
         || Partial::new(wanted),
-        |partial, stripe| {
-            let run = Stripe::open(ctx.view, audience, stripe)?;
-            let Some(rows) = RowsRun::open(ctx.view, wanted.rows, stripe)? else { return Ok(()) };
+        |partial, share| {
+            let run = Stripe::open(ctx.view, audience, share)?;
+            let Some(rows) = RowsRun::open(ctx.view, wanted.rows, share)? else { return Ok(()) };
             if run.is_empty() {
                 return Ok(());
             }
-            for chunk in 0..STRIPE_CHUNKS {
+            for chunk in share.chunks.clone() {
                 if rows.row_count(chunk) == 0 {
                     continue;
                 }

@@ -14,7 +14,7 @@ use queryparser::ast::Literal;
 use serde::Serialize;
 use storage::container::ContainerRef;
 use storage::field::{FALSE, TRUE};
-use storage::ids::{CHUNK_WORDS, KNOWN, STRIPE_CHUNKS};
+use storage::ids::{CHUNK_WORDS, KNOWN};
 use storage::{TagType, View};
 
 use super::bind::request_fault;
@@ -23,7 +23,7 @@ use super::cell::Cell;
 use super::context::Context;
 use super::distribution::{Bins, Unit, quantile_edges};
 use super::error::{Error, Result};
-use super::exec::{ChunkSet, Scratch, Stripe};
+use super::exec::{ChunkSet, Scratch, Share, Stripe};
 use super::gather::{PageMembers, each_page, for_each_code};
 use super::groups::Axis;
 use super::plan::Node;
@@ -318,20 +318,20 @@ fn fold<T: Send>(
     add: impl Fn(&mut T, &[u32], &[u32]) + Sync,
     merge: impl Fn(T, T) -> T,
 ) -> Result<T> {
-    let step = |table: &mut T, stripe: usize| {
-        let run = Stripe::open(ctx.view, plan, stripe)?;
+    let step = |table: &mut T, share: &Share| {
+        let run = Stripe::open(ctx.view, plan, share)?;
         if run.is_empty() {
             return Ok(());
         }
         let (mut then, mut now, mut scratch) = (Vec::new(), Vec::new(), Scratch::default());
-        for chunk in 0..STRIPE_CHUNKS {
+        for chunk in share.chunks.clone() {
             let Some(set) = run.chunk(chunk, &mut scratch) else { continue };
-            sides[0].read(stripe, chunk, &set, &mut then)?;
-            sides[1].read(stripe, chunk, &set, &mut now)?;
+            sides[0].read(share.stripe, chunk, &set, &mut then)?;
+            sides[1].read(share.stripe, chunk, &set, &mut now)?;
             add(table, &then, &now);
             scratch.recycle(set);
         }
         Ok(())
     };
-    ctx.fold_stripes(start, step, merge)
+    ctx.fold_shares(start, step, merge)
 }

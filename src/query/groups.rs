@@ -6,7 +6,6 @@
 use std::collections::HashMap;
 
 use storage::field::{FALSE, FieldStripe, TRUE};
-use storage::ids::STRIPE_CHUNKS;
 use storage::{TagId, TagType, ValueId};
 
 use super::cell::Cell;
@@ -148,16 +147,16 @@ fn group_dense(ctx: &Context<'_>, plan: &Node, axes: &[Axis], sizes: &[usize]) -
 
 /// By two tags of which everyone has at most one value each: codes side by side.
 fn group_pairs(ctx: &Context<'_>, plan: &Node, axes: [Axis; 2], cells: usize, width: usize) -> Result<Vec<u64>> {
-    ctx.fold_stripes(
+    ctx.fold_shares(
         || vec![0u64; cells],
-        |counts, stripe| {
-            let run = Stripe::open(ctx.view, plan, stripe)?;
+        |counts, share| {
+            let run = Stripe::open(ctx.view, plan, share)?;
             if run.is_empty() {
                 return Ok(());
             }
-            let [one, two] = axes.map(|axis| ctx.view.tag(axis.tag).stripe(stripe));
+            let [one, two] = axes.map(|axis| ctx.view.tag(axis.tag).stripe(share.stripe));
             let (mut ones, mut twos, mut scratch) = (Vec::new(), Vec::new(), Scratch::default());
-            for chunk in 0..STRIPE_CHUNKS {
+            for chunk in share.chunks.clone() {
                 let Some(set) = run.chunk(chunk, &mut scratch) else { continue };
                 codes_of_chunk(one, chunk, &set, &mut ones)?;
                 codes_of_chunk(two, chunk, &set, &mut twos)?;
@@ -236,17 +235,17 @@ fn fold<T: Send>(
     count: impl Fn(&mut T, &[i64]) + Sync + Send,
     merge: impl Fn(T, T) -> T + Sync + Send,
 ) -> Result<T> {
-    ctx.fold_stripes(
+    ctx.fold_shares(
         start,
-        |counts, stripe| {
-            let run = Stripe::open(ctx.view, plan, stripe)?;
+        |counts, share| {
+            let run = Stripe::open(ctx.view, plan, share)?;
             if run.is_empty() {
                 return Ok(());
             }
             let mut scratch = Scratch::default();
-            for chunk in 0..STRIPE_CHUNKS {
+            for chunk in share.chunks.clone() {
                 let Some(set) = run.chunk(chunk, &mut scratch) else { continue };
-                let keys = axes.iter().map(|axis| keys_of_chunk(ctx, *axis, stripe, chunk, &set));
+                let keys = axes.iter().map(|axis| keys_of_chunk(ctx, *axis, share.stripe, chunk, &set));
                 let keys = keys.collect::<Result<Vec<_>>>()?;
                 for member in 0..set.count() as usize {
                     match &keys[..] {

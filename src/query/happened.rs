@@ -10,7 +10,7 @@ use super::bind::Binder;
 use super::cell::Cell;
 use super::context::Context;
 use super::error::Result;
-use super::exec::{ChunkSet, Gathered, RowsRun, UNKNOWN};
+use super::exec::{ChunkSet, Gathered, RowsRun, Share, UNKNOWN};
 use super::plan::{EventRows, RowColumn, RowTest};
 use super::select_events::{moment_text, row_cell};
 
@@ -95,7 +95,9 @@ pub(crate) fn rows_of(
     columns: &[RowColumn],
 ) -> Result<Vec<Vec<i64>>> {
     let (stripe, chunk) = (stripe_of(one_id.0), in_stripe(one_id.0) as usize / CHUNK_PROFILES as usize);
-    let Some(run) = RowsRun::open(ctx.view, rows, stripe)? else { return Ok(vec![Vec::new(); columns.len()]) };
+    let Some(run) = RowsRun::open(ctx.view, rows, &Share { stripe, chunks: chunk..chunk + 1 })? else {
+        return Ok(vec![Vec::new(); columns.len()]);
+    };
     let mut gathered = Gathered::default();
     run.gather(chunk, Some(&ChunkSet::Ids(vec![one_id.0 as u16])), columns, &mut gathered);
     Ok(gathered.columns)

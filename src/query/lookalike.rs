@@ -11,7 +11,6 @@
 //! Numbers and dates are in bins of about as many people of the base each. A value that too few have gets no weight.
 
 use serde::Serialize;
-use storage::ids::STRIPE_CHUNKS;
 use storage::{TagId, TagType, ValueId};
 
 use super::bind::request_fault;
@@ -247,20 +246,20 @@ impl Scorer {
 
 /// Scores everyone and keeps the highest, as losses: the least first.
 fn scored(ctx: &Context<'_>, candidates: &Node, scorers: &[Scorer], n: usize) -> Result<Vec<(i64, u32)>> {
-    let best = ctx.fold_stripes(
+    let best = ctx.fold_shares(
         || (Least::new(n), Scratch::default()),
-        |(best, scratch), stripe| {
-            let run = Stripe::open(ctx.view, candidates, stripe)?;
+        |(best, scratch), share| {
+            let run = Stripe::open(ctx.view, candidates, share)?;
             let (mut ids, mut scores) = (Vec::new(), Vec::new());
-            for chunk in 0..STRIPE_CHUNKS {
+            for chunk in share.chunks.clone() {
                 let Some(set) = run.chunk(chunk, scratch) else { continue };
                 ctx.budget.check()?;
                 ids.clear();
-                set.push_one_ids(((stripe * STRIPE_CHUNKS + chunk) as u32) << 16, scratch, &mut ids);
+                set.push_one_ids(share.first_one_id(chunk), scratch, &mut ids);
                 scores.clear();
                 scores.resize(ids.len(), 0i64);
                 for scorer in scorers {
-                    scorer.add(&keys_of_chunk(ctx, scorer.axis, stripe, chunk, &set)?, &mut scores);
+                    scorer.add(&keys_of_chunk(ctx, scorer.axis, share.stripe, chunk, &set)?, &mut scores);
                 }
                 scores.iter().zip(&ids).for_each(|(score, one_id)| _ = best.push(-score, *one_id));
                 scratch.recycle(set);

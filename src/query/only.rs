@@ -10,7 +10,7 @@ use storage::ids::stripe_of;
 use super::audiences::{Moment, Saved};
 use super::context::Context;
 use super::error::Result;
-use super::exec::{Scratch, Stripe};
+use super::exec::{Scratch, Share, Stripe};
 use super::plan::{IdSet, Node};
 
 /// The one person that a question is about. Audiences and earlier states in it are found of her alone, once each.
@@ -41,7 +41,7 @@ impl Only {
         }
         let both = Node::and(vec![Node::ids(IdSet::from_sorted([self.one_id.0])), plan.clone()]);
         let both = both.ordered(ctx.everyone());
-        Ok(Stripe::open(ctx.view, &both, stripe_of(self.one_id.0))?.count(&mut Scratch::default()) > 0)
+        Ok(Stripe::open(ctx.view, &both, &Share::whole(stripe_of(self.one_id.0)))?.count(&mut Scratch::default()) > 0)
     }
 
     /// The part of a plan that she is.

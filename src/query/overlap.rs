@@ -7,7 +7,6 @@
 
 use serde::Serialize;
 use storage::container::Bits;
-use storage::ids::STRIPE_CHUNKS;
 
 use super::context::Context;
 use super::count::ratio;
@@ -62,11 +61,11 @@ pub struct Pair {
 /// # Errors
 /// The budget's, or damage of the store.
 pub fn overlap(ctx: &Context<'_>, audiences: &[Node]) -> Result<Overlap> {
-    let counted = ctx.fold_stripes(
+    let counted = ctx.fold_shares(
         || Counter::new(audiences.len()),
-        |counter, stripe| {
-            let runs = audiences.iter().map(|node| Stripe::open(ctx.view, node, stripe)).collect::<Result<Vec<_>>>()?;
-            (0..STRIPE_CHUNKS).for_each(|chunk| counter.add(&runs, chunk));
+        |counter, share| {
+            let runs = audiences.iter().map(|node| Stripe::open(ctx.view, node, share)).collect::<Result<Vec<_>>>()?;
+            share.chunks.clone().for_each(|chunk| counter.add(&runs, chunk));
             Ok(())
         },
         |mut a, b| {

@@ -6,7 +6,7 @@
 
 use queryparser::ast::{Name, Span};
 use storage::container::{Bits, ContainerRef};
-use storage::ids::{CHUNK_WORDS, STRIPE_CHUNKS};
+use storage::ids::CHUNK_WORDS;
 use storage::{EventId, TagType};
 
 use super::bind::Binder;
@@ -14,7 +14,7 @@ use super::bind::events::{RowType, any_number};
 use super::context::Context;
 use super::distribution::{Distribution, Order, Sides, sort};
 use super::error::{Error, Result};
-use super::exec::{ChunkSet, RowsRun, Scratch, Stripe};
+use super::exec::{ChunkSet, RowsRun, Scratch, Share, Stripe};
 use super::kernels;
 use super::number::Range;
 use super::plan::{Amount, Behaviour, ColumnTest, EventRows, LeafKind, Node, RowColumn, RowTest};
@@ -85,14 +85,14 @@ fn people(ctx: &Context<'_>, sides: &Sides, rows: &EventRows, column: RowColumn,
     if asked > max {
         return Err(Error::TooLarge { what: "values of the property", asked, max });
     }
-    let each = |people: &mut People, stripe: usize| {
+    let each = |people: &mut People, share: &Share| {
         let (audience, base) =
-            (Stripe::open(ctx.view, &sides.audience, stripe)?, Stripe::open(ctx.view, &sides.base, stripe)?);
-        let Some(rows) = RowsRun::open(ctx.view, rows, stripe)? else { return Ok(()) };
+            (Stripe::open(ctx.view, &sides.audience, share)?, Stripe::open(ctx.view, &sides.base, share)?);
+        let Some(rows) = RowsRun::open(ctx.view, rows, share)? else { return Ok(()) };
         if audience.is_empty() && base.is_empty() {
             return Ok(());
         }
-        for chunk in (0..STRIPE_CHUNKS).filter(|chunk| rows.row_count(*chunk) > 0) {
+        for chunk in share.chunks.clone().filter(|chunk| rows.row_count(*chunk) > 0) {
             let sides = [&audience, &base].map(|side| side.chunk_bits(chunk, &mut people.scratch));
             if sides.iter().any(|side| side.count() > 0) {
                 let bits = [sides[0].bits(), sides[1].bits()];
@@ -106,7 +106,7 @@ fn people(ctx: &Context<'_>, sides: &Sides, rows: &EventRows, column: RowColumn,
         }
         Ok(())
     };
-    ctx.fold_stripes(|| People::of(domain), each, People::merge)
+    ctx.fold_shares(|| People::of(domain), each, People::merge)
 }
 
 /// People of an audience and of a base, by value.

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use storage::bitmaps::ValueBitmap;
 use storage::column::ColumnView;
 use storage::field::{FALSE, TRUE};
-use storage::ids::{STRIPE_CHUNKS, in_stripe, stripe_of};
+use storage::ids::{in_stripe, stripe_of};
 use storage::keys::KeysView;
 use storage::lists::ListsView;
 use storage::values::Values;
@@ -17,7 +17,7 @@ use super::bind::Column;
 use super::cell::Cell;
 use super::context::Context;
 use super::error::Result;
-use super::exec::{Scratch, Stripe};
+use super::exec::{Scratch, Share, Stripe};
 use super::happened::{Happened, PORTRAIT_EVENTS, latest_events};
 use super::plan::Node;
 use super::sample::{Sample, sampled};
@@ -166,13 +166,14 @@ fn list_by_one_id<'a>(
     let mut cells = Vec::with_capacity(columns.len());
     let mut ids: Vec<u32> = Vec::new();
     for stripe in stripe_of(first)..ctx.view.stripe_count() {
-        let run = Stripe::open(ctx.view, plan, stripe)?;
+        let share = Share::whole(stripe);
+        let run = Stripe::open(ctx.view, plan, &share)?;
         if run.is_empty() {
             continue;
         }
         let readers = columns.iter().map(|c| Reader::open(ctx, *c, stripe)).collect::<Result<Vec<_>>>()?;
-        for chunk in 0..STRIPE_CHUNKS {
-            let chunk_first = ((stripe * STRIPE_CHUNKS + chunk) as u32) << 16;
+        for chunk in share.chunks.clone() {
+            let chunk_first = share.first_one_id(chunk);
             if left == 0 {
                 return Ok(());
             }

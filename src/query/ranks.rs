@@ -14,7 +14,7 @@ use storage::ids::STRIPE_CHUNKS;
 
 use super::context::Context;
 use super::error::Result;
-use super::exec::{Scratch, Stripe};
+use super::exec::{Scratch, Share, Stripe};
 use super::gather::{PageMembers, each_page, for_each_value};
 use super::number::Range;
 use super::plan::{ColumnTest, Node};
@@ -147,10 +147,10 @@ pub fn values_of_ranks(
         let fresh = || -> Vec<Seen> {
             open.iter().map(|at| Seen { below_guess: 0, bins: vec![0; searches[*at].bin_count()] }).collect()
         };
-        let seen = ctx.fold_stripes(
+        let seen = ctx.fold_shares(
             fresh,
-            |seen, stripe| {
-                each_page_of(ctx, plan, tag, stripe, |page, members| {
+            |seen, share| {
+                each_page_of(ctx, plan, tag, share, |page, members| {
                     open.iter().zip(seen.iter_mut()).for_each(|(at, seen)| searches[*at].see(page, members, seen));
                 })
             },
@@ -189,7 +189,7 @@ fn sample(ctx: &Context<'_>, plan: &Node, tag: TagId) -> Result<Vec<i64>> {
         let (stripe, chunk) = (chunk / STRIPE_CHUNKS, chunk % STRIPE_CHUNKS);
         if open.as_ref().is_none_or(|(number, _)| *number != stripe) {
             ctx.budget.check()?;
-            open = Some((stripe, Stripe::open(ctx.view, plan, stripe)?));
+            open = Some((stripe, Stripe::open(ctx.view, plan, &Share::whole(stripe))?));
         }
         let Some((_, run)) = &open else { continue };
         let Some(set) = run.chunk(chunk, &mut scratch) else { continue };

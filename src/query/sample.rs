@@ -7,7 +7,6 @@
 
 use std::collections::HashMap;
 
-use storage::ids::STRIPE_CHUNKS;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::bind::request_fault;
@@ -48,17 +47,17 @@ pub(crate) fn sampled(ctx: &Context<'_>, plan: &Node, sample: &Sample) -> Result
         return collect(ctx, plan, 0, u64::MAX);
     }
     let (numbers, shares) = strata(ctx, plan, sample, members)?;
-    let chosen = ctx.fold_stripes(
+    let chosen = ctx.fold_shares(
         || (Chosen::new(&shares), Scratch::default()),
-        |(chosen, scratch), stripe| {
-            let run = Stripe::open(ctx.view, plan, stripe)?;
+        |(chosen, scratch), share| {
+            let run = Stripe::open(ctx.view, plan, share)?;
             let mut ids = Vec::new();
-            for chunk in 0..STRIPE_CHUNKS {
+            for chunk in share.chunks.clone() {
                 let Some(set) = run.chunk(chunk, scratch) else { continue };
-                let keys = sample.strata.iter().map(|axis| keys_of_chunk(ctx, *axis, stripe, chunk, &set));
+                let keys = sample.strata.iter().map(|axis| keys_of_chunk(ctx, *axis, share.stripe, chunk, &set));
                 let keys = keys.collect::<Result<Vec<_>>>()?;
                 ids.clear();
-                set.push_one_ids(((stripe * STRIPE_CHUNKS + chunk) as u32) << 16, scratch, &mut ids);
+                set.push_one_ids(share.first_one_id(chunk), scratch, &mut ids);
                 for (one_id, member) in ids.iter().zip(0..) {
                     let hash = xxh3_64_with_seed(&one_id.to_le_bytes(), sample.seed);
                     if hash <= chosen.loosest {

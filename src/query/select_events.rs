@@ -5,7 +5,6 @@
 //! `in_audience`, and the like. They are joined by AND.
 
 use queryparser::ast::{Aggregate, Name, Operand, Predicate, PredicateKind, Select, SelectExpression, SelectItem};
-use storage::ids::{CHUNK_PROFILES, STRIPE_CHUNKS};
 use storage::{EventId, TagType, ValueId};
 
 use super::bind::events::{RowName, RowType, word_of};
@@ -15,7 +14,7 @@ use super::context::Context;
 use super::distribution::average;
 use super::error::{Error, Result};
 use super::event_groups::{RowGroup, UNKNOWN_KEY, Wanted, event_groups};
-use super::exec::{Gathered, RowsRun, Scratch, Stripe, UNKNOWN};
+use super::exec::{Gathered, RowsRun, Scratch, Share, Stripe, UNKNOWN};
 use super::plan::{EventRows, Node, RowColumn, RowTest};
 use super::select::{ROWS_MAX, Rows, Table, column_name, having_holds, ordered};
 
@@ -308,9 +307,10 @@ fn listed(
     let limit = statement.limit.unwrap_or(ROWS_MAX).min(ROWS_MAX) as usize;
     let (mut answer, mut scratch, mut gathered) = (Vec::new(), Scratch::default(), Gathered::default());
     for stripe in 0..ctx.view.stripe_count() {
-        let run = Stripe::open(ctx.view, audience, stripe)?;
-        let Some(found) = RowsRun::open(ctx.view, rows, stripe)? else { continue };
-        for chunk in 0..STRIPE_CHUNKS {
+        let share = Share::whole(stripe);
+        let run = Stripe::open(ctx.view, audience, &share)?;
+        let Some(found) = RowsRun::open(ctx.view, rows, &share)? else { continue };
+        for chunk in share.chunks.clone() {
             if answer.len() >= limit {
                 return Ok(answer);
             }
@@ -318,7 +318,7 @@ fn listed(
             let Some(set) = run.chunk(chunk, &mut scratch) else { continue };
             found.gather(chunk, Some(&set), &read, &mut gathered);
             scratch.recycle(set);
-            let first = (stripe * STRIPE_CHUNKS + chunk) as u32 * CHUNK_PROFILES;
+            let first = share.first_one_id(chunk);
             for (row, low) in gathered.lows.iter().enumerate().take(limit - answer.len()) {
                 let mut values = gathered.columns.iter().map(|column| column[row]);
                 let mut cells = Vec::with_capacity(columns.len());

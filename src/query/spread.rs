@@ -30,10 +30,10 @@ impl Spread {
         }
         // Place 0 is for the unknown. Two tables in turn: an increment need not wait for the one before it.
         let places = (high - low) as usize + 2;
-        let tables = ctx.fold_stripes(
+        let tables = ctx.fold_shares(
             || [vec![0u64; places], vec![0u64; places]],
-            |[even, odd], stripe| {
-                each_page_of(ctx, plan, tag, stripe, |page, members| {
+            |[even, odd], share| {
+                each_page_of(ctx, plan, tag, share, |page, members| {
                     let shift = page.base.wrapping_sub(low) as usize;
                     let mut turn = false;
                     for_each_code(page, members, |code| {

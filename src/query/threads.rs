@@ -1,5 +1,5 @@
 //! Threads for questions: each is led by the thread that asks it, and a long one is helped by threads that are free.
-//! Knows shares of work by number; knows no question.
+//! Knows shares of work by their units; knows no question.
 //!
 //! ```text
 //!   asking thread ── works through the shares itself; a short question never leaves it
@@ -8,6 +8,7 @@
 //! ```
 //! So no question waits in a queue behind a long one: several at once are the scheduler's matter, which is fair.
 
+use std::ops::Range;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -22,6 +23,35 @@ const LEFT_WORTH_HELP: Duration = Duration::from_micros(100);
 const LOOKOUT: Duration = Duration::from_micros(50);
 /// Threads that lead questions, for each core.
 const LEADS_A_CORE: usize = 8;
+/// A group is cut up into so many shares at most: each has to be prepared for.
+const SHARES_OF_GROUP: usize = 8;
+
+/// Work to be shared out: units in a row. A share lies within one group of them, and is all of it where that may be.
+#[derive(Debug, Clone, Copy)]
+pub struct Work {
+    /// How many units.
+    pub units: usize,
+    /// How many of them are a group; the last one may be smaller.
+    pub group: usize,
+}
+
+impl Work {
+    /// The smallest share that a group is cut up into.
+    fn least(self) -> usize {
+        (self.group / SHARES_OF_GROUP).max(1)
+    }
+
+    /// The next units, at most so many of what is left.
+    fn claim(self, next: &AtomicUsize, most: impl Fn(usize) -> usize) -> Option<Range<usize>> {
+        let end_of = |at: usize| {
+            let left = self.units.checked_sub(at).filter(|left| *left > 0)?;
+            let to_group_end = self.group - at % self.group;
+            Some(at + most(left).min(left).min(to_group_end))
+        };
+        let start = next.fetch_update(Ordering::Relaxed, Ordering::Relaxed, end_of).ok()?;
+        end_of(start).map(|end| start..end)
+    }
+}
 
 type Job = Box<dyn FnOnce() + Send>;
 
@@ -86,36 +116,43 @@ impl Threads {
         Taken { threads: self, count: if took.is_ok() { count } else { 0 } }
     }
 
-    /// Runs `each` for all of `0..shares` and adds the partials up, which must not depend on the order. A partial is
-    /// made by `start` for each thread that takes part.
+    /// Runs `each` for shares of all units and adds the partials up, which must not depend on the order. A partial is
+    /// made by `start` for each thread that takes part. The first share is small, so that help is called soon; with
+    /// help shares get smaller towards the end, so that all end at about the same time.
     ///
     /// # Errors
     /// The first that a share gives; shares not begun by then are left.
     pub fn fold<T: Send, E: Send>(
         &self,
-        shares: usize,
+        work: Work,
         start: impl Fn() -> T + Sync,
-        each: impl Fn(&mut T, usize) -> Result<(), E> + Sync,
+        each: impl Fn(&mut T, Range<usize>) -> Result<(), E> + Sync,
         merge: impl Fn(T, T) -> T,
     ) -> Result<T, E> {
         let next = AtomicUsize::new(0);
         let mut partial = start();
         let begun = Instant::now();
-        let mut taken = None;
-        while let Some(share) = claim(&next, shares) {
+        let (mut taken, mut most) = (None, work.least());
+        while let Some(share) = work.claim(&next, |_| most) {
+            let done = share.end;
             each(&mut partial, share)?;
-            let (left, elapsed) = (shares - share - 1, begun.elapsed());
-            if left > 0 && elapsed >= ALONE && elapsed * left as u32 / (share as u32 + 1) >= LEFT_WORTH_HELP {
+            let (left, elapsed) = (work.units - done, begun.elapsed());
+            if left > 0 && elapsed >= ALONE && elapsed * left as u32 / done as u32 >= LEFT_WORTH_HELP {
                 taken = Some(self.take(left)).filter(|taken| taken.count > 0);
                 break;
             }
+            most = work.group;
         }
         let helped = taken.as_ref().map_or(0, |taken| taken.count);
         let partials = Mutex::new(Vec::with_capacity(helped));
-        let work = |mut partial: T| -> Result<T, E> {
-            while let Some(share) = claim(&next, shares) {
+        let share_of = |left: usize| match helped {
+            0 => work.group,
+            helped => (left / (2 * (helped + 1))).clamp(work.least(), work.group),
+        };
+        let take_part = |mut partial: T| -> Result<T, E> {
+            while let Some(share) = work.claim(&next, share_of) {
                 if let Err(error) = each(&mut partial, share) {
-                    next.store(shares, Ordering::Relaxed);
+                    next.store(work.units, Ordering::Relaxed);
                     return Err(error);
                 }
             }
@@ -123,9 +160,9 @@ impl Threads {
         };
         let mine = self.helpers_scope(
             helped,
-            || work(partial),
+            || take_part(partial),
             || {
-                let partial = work(start());
+                let partial = take_part(start());
                 partials.lock().unwrap_or_else(|held| held.into_inner()).push(partial);
             },
         );
@@ -144,20 +181,20 @@ impl Threads {
         })
     }
 
-    /// Runs `each` for all of `0..shares` and gives the results in their order.
+    /// Runs `each` for shares of all units and gives the results in their order.
     ///
     /// # Errors
     /// The first that a share gives.
     pub fn map<T: Send, E: Send>(
         &self,
-        shares: usize,
-        each: impl Fn(usize) -> Result<T, E> + Sync,
+        work: Work,
+        each: impl Fn(Range<usize>) -> Result<T, E> + Sync,
     ) -> Result<Vec<T>, E> {
         let results = self.fold(
-            shares,
+            work,
             Vec::new,
             |results, share| {
-                results.push((share, each(share)?));
+                results.push((share.start, each(share)?));
                 Ok(())
             },
             |mut a, b| {
@@ -166,7 +203,7 @@ impl Threads {
             },
         );
         let mut results = results?;
-        results.sort_unstable_by_key(|(share, _)| *share);
+        results.sort_unstable_by_key(|(first, _)| *first);
         Ok(results.into_iter().map(|(_, result)| result).collect())
     }
 }
@@ -185,29 +222,30 @@ fn next_job(jobs: &Receiver<Job>) -> Option<Job> {
     jobs.recv().ok()
 }
 
-fn claim(next: &AtomicUsize, shares: usize) -> Option<usize> {
-    Some(next.fetch_add(1, Ordering::Relaxed)).filter(|share| *share < shares)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn every_share_is_run_once_whoever_helps() {
+    fn every_unit_is_run_once_whoever_helps() {
         for cores in [1, 2, 5] {
             let threads = Threads::new(cores).unwrap();
-            for (shares, pause_us) in [(0, 0), (1, 50), (40, 0), (40, 100)] {
-                let slow = |share| {
+            for (units, group, pause_us) in
+                [(0, 1, 0), (1, 16, 50), (40, 1, 0), (40, 1, 100), (75, 16, 0), (75, 16, 90)]
+            {
+                let work = Work { units, group };
+                let slow = |share: Range<usize>| {
                     std::thread::sleep(Duration::from_micros(pause_us));
                     Ok::<_, ()>(share)
                 };
-                assert_eq!(threads.map(shares, slow), Ok((0..shares).collect()));
-                let add = |sum: &mut usize, share| {
-                    *sum += share;
+                let shares = threads.map(work, slow).unwrap();
+                assert!(shares.iter().all(|share| share.start / group == (share.end - 1) / group), "{shares:?}");
+                assert_eq!(shares.into_iter().flatten().collect::<Vec<_>>(), (0..units).collect::<Vec<_>>());
+                let add = |sum: &mut usize, share: Range<usize>| {
+                    *sum += share.sum::<usize>();
                     Ok::<_, ()>(())
                 };
-                assert_eq!(threads.fold(shares, || 0, add, |a, b| a + b), Ok((0..shares).sum()));
+                assert_eq!(threads.fold(work, || 0, add, |a, b| a + b), Ok((0..units).sum()));
             }
             assert_eq!(threads.free_helpers.load(Ordering::Relaxed), cores - 1, "all were given back");
         }
@@ -216,11 +254,11 @@ mod tests {
     #[test]
     fn the_first_error_ends_it() {
         let threads = Threads::new(3).unwrap();
-        let failing = |share: usize| {
+        let failing = |share: Range<usize>| {
             std::thread::sleep(Duration::from_micros(50));
-            if share == 7 { Err("seven") } else { Ok(()) }
+            if share.contains(&7) { Err("seven") } else { Ok(()) }
         };
-        assert_eq!(threads.map(1_000_000, failing), Err("seven"));
+        assert_eq!(threads.map(Work { units: 1_000_000, group: 1 }, failing), Err("seven"));
         assert_eq!(threads.free_helpers.load(Ordering::Relaxed), 2, "all were given back");
     }
 

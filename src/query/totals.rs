@@ -4,13 +4,13 @@
 use storage::column::Page;
 use storage::container::ContainerRef;
 use storage::field::FieldId;
-use storage::ids::{CHUNK_PAGES, STRIPE_CHUNKS};
+use storage::ids::{CHUNK_PAGES, CHUNK_PROFILES};
 use storage::lists::ListsView;
 use storage::{KNOWN, TagId, TagType};
 
 use super::context::Context;
 use super::error::Result;
-use super::exec::{ChunkSet, Scratch, Stripe};
+use super::exec::{ChunkSet, Scratch, Share, Stripe};
 use super::gather::{PageMembers, each_page, each_page_of_set, for_each_code, for_each_value, slot_of, slots_of};
 use super::kernels;
 use super::number::Range;
@@ -75,10 +75,10 @@ pub fn count(ctx: &Context<'_>, plan: &Node) -> Result<u64> {
     if let Some(count) = plan.exact_count(ctx.everyone()) {
         return Ok(count);
     }
-    ctx.fold_stripes(
+    ctx.fold_shares(
         || (0, Scratch::default()),
-        |(total, scratch), stripe| {
-            *total += Stripe::open(ctx.view, plan, stripe)?.count(scratch);
+        |(total, scratch), share| {
+            *total += Stripe::open(ctx.view, plan, share)?.count(scratch);
             Ok(())
         },
         |a, b| (a.0 + b.0, a.1),
@@ -104,17 +104,17 @@ pub fn materialized(ctx: &Context<'_>, plan: &Node) -> Result<Node> {
 /// # Errors
 /// The budget's, or damage of the store.
 pub fn id_set(ctx: &Context<'_>, plan: &Node) -> Result<IdSet> {
-    let stripes = ctx.map_stripes(|stripe| {
-        let run = Stripe::open(ctx.view, plan, stripe)?;
+    let sets = ctx.map_shares(|share| {
+        let run = Stripe::open(ctx.view, plan, share)?;
         let mut scratch = Scratch::default();
-        let chunks = (0..STRIPE_CHUNKS).filter(|_| !run.is_empty());
+        let chunks = share.chunks.clone().filter(|_| !run.is_empty());
         let sets = chunks.filter_map(|chunk| {
             let set = run.chunk(chunk, &mut scratch)?;
-            Some(((stripe * STRIPE_CHUNKS + chunk) as u32, set.into_container()))
+            Some((share.first_one_id(chunk) / CHUNK_PROFILES, set.into_container()))
         });
         Ok(sets.collect::<Vec<_>>())
     })?;
-    Ok(IdSet::from_chunks(stripes.into_iter().flatten()))
+    Ok(IdSet::from_chunks(sets.into_iter().flatten()))
 }
 
 /// Totals of a number or date tag over the members of a plan.
@@ -122,10 +122,10 @@ pub fn id_set(ctx: &Context<'_>, plan: &Node) -> Result<IdSet> {
 /// # Errors
 /// The budget's, or damage of the store.
 pub fn totals(ctx: &Context<'_>, plan: &Node, tag: TagId) -> Result<Totals> {
-    ctx.fold_stripes(
+    ctx.fold_shares(
         Totals::default,
-        |totals, stripe| {
-            each_page_of(ctx, plan, tag, stripe, |page, members| *totals = totals.merge(totals_of_page(page, members)))
+        |totals, share| {
+            each_page_of(ctx, plan, tag, share, |page, members| *totals = totals.merge(totals_of_page(page, members)))
         },
         Totals::merge,
     )
@@ -152,21 +152,21 @@ fn totals_of_page(page: &Page<'_>, members: PageMembers<'_>) -> Totals {
     totals
 }
 
-/// Calls `each` with every page of a tag that has members of a plan in one stripe, and with them.
+/// Calls `each` with every page of a tag that has members of a plan in a share, and with them.
 pub(crate) fn each_page_of(
     ctx: &Context<'_>,
     plan: &Node,
     tag: TagId,
-    stripe: usize,
+    share: &Share,
     mut each: impl FnMut(&Page<'_>, PageMembers<'_>),
 ) -> Result<()> {
-    let run = Stripe::open(ctx.view, plan, stripe)?;
+    let run = Stripe::open(ctx.view, plan, share)?;
     if run.is_empty() {
         return Ok(());
     }
-    let column = ctx.view.tag(tag).stripe(stripe).column()?;
+    let column = ctx.view.tag(tag).stripe(share.stripe).column()?;
     let mut scratch = Scratch::default();
-    for chunk in 0..STRIPE_CHUNKS {
+    for chunk in share.chunks.clone() {
         if let Some(set) = run.chunk(chunk, &mut scratch) {
             each_page(&column, chunk, &set, &mut each);
             scratch.recycle(set);
@@ -195,14 +195,14 @@ pub(crate) fn column_bounds(ctx: &Context<'_>, tag: TagId) -> Result<Option<(i64
 pub fn collect(ctx: &Context<'_>, plan: &Node, first: u32, limit: u64) -> Result<Vec<u32>> {
     let mut all = Vec::new();
     if limit == u64::MAX && first == 0 {
-        let stripes = ctx.map_stripes(|stripe| collect_stripe(ctx, plan, stripe))?;
-        all.reserve(stripes.iter().map(Vec::len).sum());
-        stripes.into_iter().for_each(|ids| all.extend(ids));
+        let shares = ctx.map_shares(|share| collect_share(ctx, plan, share))?;
+        all.reserve(shares.iter().map(Vec::len).sum());
+        shares.into_iter().for_each(|ids| all.extend(ids));
         return Ok(all);
     }
     for stripe in storage::ids::stripe_of(first)..ctx.view.stripe_count() {
         ctx.budget.check()?;
-        let ids = collect_stripe(ctx, plan, stripe)?;
+        let ids = collect_share(ctx, plan, &Share::whole(stripe))?;
         let rest = limit - all.len() as u64;
         all.extend(ids.into_iter().filter(|id| *id >= first).take(rest as usize));
         if all.len() as u64 == limit {
@@ -212,16 +212,16 @@ pub fn collect(ctx: &Context<'_>, plan: &Node, first: u32, limit: u64) -> Result
     Ok(all)
 }
 
-pub(crate) fn collect_stripe(ctx: &Context<'_>, plan: &Node, stripe: usize) -> Result<Vec<u32>> {
-    let run = Stripe::open(ctx.view, plan, stripe)?;
+pub(crate) fn collect_share(ctx: &Context<'_>, plan: &Node, share: &Share) -> Result<Vec<u32>> {
+    let run = Stripe::open(ctx.view, plan, share)?;
     let mut ids = Vec::new();
     if run.is_empty() {
         return Ok(ids);
     }
     let mut scratch = Scratch::default();
-    for chunk in 0..STRIPE_CHUNKS {
+    for chunk in share.chunks.clone() {
         if let Some(set) = run.chunk(chunk, &mut scratch) {
-            let first = ((stripe * STRIPE_CHUNKS + chunk) as u32) << 16;
+            let first = share.first_one_id(chunk);
             set.push_one_ids(first, &mut scratch, &mut ids);
             scratch.recycle(set);
         }
@@ -302,31 +302,29 @@ impl Tally {
 pub fn tally(ctx: &Context<'_>, plan: &Node, tag: TagId) -> Result<Tally> {
     let field = ctx.view.tag(tag);
     let all_indexed = field.values().count() <= storage::field::INDEXED_VALUES_MAX;
-    ctx.fold_stripes(
-        Tally::default,
-        |tally, stripe| {
-            if matches!(plan, Node::Everyone) && all_indexed {
-                let bitmaps = field.stripe(stripe).bitmaps()?;
-                bitmaps.values().filter(|(v, _)| *v != KNOWN).for_each(|(v, n)| tally.add(v.0, n.into()));
-                tally.known += u64::from(bitmaps.cardinality(KNOWN));
-                return Ok(());
-            }
-            tally_stripe(ctx, plan, tag, stripe, tally)
-        },
-        Tally::merge,
-    )
+    if !matches!(plan, Node::Everyone) || !all_indexed {
+        return ctx.fold_shares(Tally::default, |tally, share| tally_share(ctx, plan, tag, share, tally), Tally::merge);
+    }
+    let mut tally = Tally::default();
+    for stripe in 0..ctx.view.stripe_count() {
+        ctx.budget.check()?;
+        let bitmaps = field.stripe(stripe).bitmaps()?;
+        bitmaps.values().filter(|(v, _)| *v != KNOWN).for_each(|(v, n)| tally.add(v.0, n.into()));
+        tally.known += u64::from(bitmaps.cardinality(KNOWN));
+    }
+    Ok(tally)
 }
 
 /// Most values of a tag whose bitmaps are weighed against its forward part: of more, the containers alone cost more.
 const BITMAPS_WEIGHED_MAX: usize = 64;
 
-fn tally_stripe(ctx: &Context<'_>, plan: &Node, tag: TagId, stripe: usize, tally: &mut Tally) -> Result<()> {
-    let run = Stripe::open(ctx.view, plan, stripe)?;
+fn tally_share(ctx: &Context<'_>, plan: &Node, tag: TagId, share: &Share, tally: &mut Tally) -> Result<()> {
+    let run = Stripe::open(ctx.view, plan, share)?;
     if run.is_empty() {
         return Ok(());
     }
     let field = ctx.view.tag(tag);
-    let part = field.stripe(stripe);
+    let part = field.stripe(share.stripe);
     let (bitmaps, column, lists) = (part.bitmaps()?, part.column()?, part.lists()?);
     let all_indexed = field.values().count() <= storage::field::INDEXED_VALUES_MAX;
     let tag_type = field.tag_type();
@@ -352,7 +350,7 @@ fn tally_stripe(ctx: &Context<'_>, plan: &Node, tag: TagId, stripe: usize, tally
         };
         !by_value.is_empty() && costs_ns.sum::<u64>() <= by_forward_ns
     };
-    for chunk in 0..STRIPE_CHUNKS {
+    for chunk in share.chunks.clone() {
         if let Some((bits, count)) = run.lent_bits(chunk)
             && is_by_bitmaps(count, false, chunk)
         {

@@ -2,7 +2,7 @@
 //! Knows bits of a chunk; knows no names.
 
 use storage::container::Bits;
-use storage::ids::{CHUNK_WORDS, STRIPE_CHUNKS};
+use storage::ids::CHUNK_WORDS;
 
 use super::context::Context;
 use super::error::Result;
@@ -34,12 +34,12 @@ impl Waterfall {
 /// # Errors
 /// The budget's, or damage of the store.
 pub fn waterfall(ctx: &Context<'_>, all: &Node, audiences: &[Node]) -> Result<Waterfall> {
-    ctx.fold_stripes(
+    ctx.fold_shares(
         || (Waterfall { count: 0, steps: vec![(0, 0); audiences.len()] }, Scratch::default()),
-        |(sum, scratch), stripe| {
-            let whole = Stripe::open(ctx.view, all, stripe)?;
-            let runs = audiences.iter().map(|node| Stripe::open(ctx.view, node, stripe)).collect::<Result<Vec<_>>>()?;
-            (0..STRIPE_CHUNKS).for_each(|chunk| sum.add(&whole, &runs, chunk, scratch));
+        |(sum, scratch), share| {
+            let whole = Stripe::open(ctx.view, all, share)?;
+            let runs = audiences.iter().map(|node| Stripe::open(ctx.view, node, share)).collect::<Result<Vec<_>>>()?;
+            share.chunks.clone().for_each(|chunk| sum.add(&whole, &runs, chunk, scratch));
             Ok(())
         },
         |(a, scratch), (b, _)| {

@@ -210,13 +210,14 @@ impl BehaviourLeaf<'_> {
     ) -> Option<ChunkSet> {
         let mut sums = S::buffers(scratch).pop().unwrap_or_else(|| of_each(S::default()));
         let (mut do_fit, mut places) = (true, Places::default());
+        let all = &mut *sums;
         self.rows.for_each_code_page(chunk, column, |owners, codes, rows| {
             let page = ValuePage { owners, codes, places: places.of(rows) };
             let bounds = page.bounds();
             do_fit &= bounds.0 >= 0 && bounds.1 < u32::MAX.into();
             let base = (codes.base as u32).wrapping_sub(1);
             page.for_each_code(|low, code| {
-                let sum = &mut sums[usize::from(low)];
+                let sum = &mut all[usize::from(low)];
                 *sum = sum.plus(if code == 0 { 0 } else { base.wrapping_add(code as u32) });
             });
         });

@@ -20,6 +20,8 @@ mod rows;
 mod sets;
 mod spans;
 
+use std::ops::Range;
+
 use storage::View;
 use storage::container::{ARRAY_MAX, Bits, ContainerRef};
 use storage::ids::{CHUNK_PROFILES, KNOWN, STRIPE_CHUNKS, STRIPE_PROFILES};
@@ -38,8 +40,36 @@ pub(crate) use sets::{ChunkBits, ChunkSet, Scratch};
 /// An OR that holds at most so many is kept as ids.
 const OR_IDS_MAX: u32 = 2048;
 
-/// A plan resolved against one stripe.
+/// A share of work: some chunks of one stripe.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Share {
+    pub(crate) stripe: usize,
+    /// By number in the stripe.
+    pub(crate) chunks: Range<usize>,
+}
+
+impl Share {
+    /// All of a stripe.
+    pub(crate) fn whole(stripe: usize) -> Share {
+        Share { stripe, chunks: 0..STRIPE_CHUNKS }
+    }
+
+    /// Of chunks by their numbers in the space, all of one stripe.
+    pub(crate) fn of(chunks: Range<usize>) -> Share {
+        let (stripe, count) = (chunks.start / STRIPE_CHUNKS, chunks.len());
+        let first = chunks.start % STRIPE_CHUNKS;
+        Share { stripe, chunks: first..first + count }
+    }
+
+    /// The first OneID of a chunk.
+    pub(crate) fn first_one_id(&self, chunk: usize) -> u32 {
+        self.stripe as u32 * STRIPE_PROFILES + first_of(chunk)
+    }
+}
+
+/// A plan resolved against one stripe, for some of its chunks.
 pub(crate) struct Stripe<'a> {
+    chunks: Range<usize>,
     live: [ContainerRef<'a>; STRIPE_CHUNKS],
     root: StripeNode<'a>,
 }
@@ -68,14 +98,14 @@ enum Conjunction<'a> {
 }
 
 impl<'a> Stripe<'a> {
-    /// Resolves a plan's leaves in one stripe; verifies the parts that it touches, once each.
+    /// Resolves a plan's leaves for a share of one stripe; verifies the parts that it touches, once each.
     ///
     /// # Errors
     /// Damage of the store.
-    pub(crate) fn open(view: &'a View, plan: &'a Node, stripe: usize) -> Result<Stripe<'a>> {
-        let live = view.live().stripe(stripe).bitmaps()?.value(KNOWN).containers;
-        let root = resolve::resolve(view, plan, stripe, stripe as u32 * STRIPE_PROFILES)?;
-        Ok(Stripe { live, root })
+    pub(crate) fn open(view: &'a View, plan: &'a Node, share: &Share) -> Result<Stripe<'a>> {
+        let live = view.live().stripe(share.stripe).bitmaps()?.value(KNOWN).containers;
+        let root = resolve::resolve(view, plan, share)?;
+        Ok(Stripe { chunks: share.chunks.clone(), live, root })
     }
 
     /// Whether nobody of the stripe can be in it.
@@ -83,13 +113,14 @@ impl<'a> Stripe<'a> {
         matches!(self.root, StripeNode::Nobody)
     }
 
-    /// How many of the stripe are in it.
+    /// How many of the share are in it.
     pub(crate) fn count(&self, scratch: &mut Scratch) -> u64 {
         if self.is_empty() {
             return 0;
         }
         scratch.forget_shared();
-        (0..STRIPE_CHUNKS).map(|chunk| u64::from(self.count_node(&self.root, chunk, scratch))).sum()
+        let chunks = self.chunks.clone();
+        chunks.map(|chunk| u64::from(self.count_node(&self.root, chunk, scratch))).sum()
     }
 
     /// Who of a chunk is in it; `None` is nobody.

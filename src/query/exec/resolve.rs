@@ -5,18 +5,18 @@ use std::sync::Arc;
 
 use storage::View;
 use storage::container::ContainerRef;
-use storage::ids::{KNOWN, STRIPE_CHUNKS};
+use storage::ids::{KNOWN, STRIPE_CHUNKS, STRIPE_PROFILES};
 
-use super::StripeNode;
 use super::behaviour::BehaviourLeaf;
 use super::in_order::InOrderLeaf;
 use super::leaves::{self, BucketLeaf, ColumnLeaf, Fit, ListsLeaf, ValuesLeaf};
 use super::rows::RowsRun;
+use super::{Share, StripeNode};
 use crate::query::error::Result;
 use crate::query::plan::{Leaf, LeafKind, Node};
 
-pub(super) fn resolve<'a>(view: &'a View, node: &'a Node, stripe: usize, first_one_id: u32) -> Result<StripeNode<'a>> {
-    let inner = |node: &'a Node| resolve(view, node, stripe, first_one_id);
+pub(super) fn resolve<'a>(view: &'a View, node: &'a Node, share: &Share) -> Result<StripeNode<'a>> {
+    let inner = |node: &'a Node| resolve(view, node, share);
     Ok(match node {
         Node::Everyone => StripeNode::Everyone,
         Node::Nobody => StripeNode::Nobody,
@@ -52,7 +52,7 @@ pub(super) fn resolve<'a>(view: &'a View, node: &'a Node, stripe: usize, first_o
             // Plans that were made apart may be run together: their numbers mean nothing to each other.
             other => StripeNode::Shared(Arc::as_ptr(node) as usize, Box::new(other)),
         },
-        Node::Leaf(leaf) => resolve_leaf(view, leaf, stripe, first_one_id)?,
+        Node::Leaf(leaf) => resolve_leaf(view, leaf, share)?,
     })
 }
 
@@ -79,7 +79,8 @@ fn live(view: &View, stripe: usize) -> Result<[ContainerRef<'_>; STRIPE_CHUNKS]>
     Ok(view.live().stripe(stripe).bitmaps()?.value(KNOWN).containers)
 }
 
-fn resolve_leaf<'a>(view: &'a View, leaf: &'a Leaf, stripe: usize, first_one_id: u32) -> Result<StripeNode<'a>> {
+fn resolve_leaf<'a>(view: &'a View, leaf: &'a Leaf, share: &Share) -> Result<StripeNode<'a>> {
+    let stripe = share.stripe;
     Ok(match &leaf.kind {
         LeafKind::Bitmap { field, value } => {
             containers(view.field(*field).stripe(stripe).bitmaps()?.value(*value).containers)
@@ -116,20 +117,20 @@ fn resolve_leaf<'a>(view: &'a View, leaf: &'a Leaf, stripe: usize, first_one_id:
         LeafKind::Lists { tag, values } => {
             StripeNode::Lists(ListsLeaf { lists: view.tag(*tag).stripe(stripe).lists()?, values })
         }
-        LeafKind::Behaviour(behaviour) => match RowsRun::open(view, &behaviour.rows, stripe)? {
+        LeafKind::Behaviour(behaviour) => match RowsRun::open(view, &behaviour.rows, share)? {
             None => StripeNode::Nobody,
             Some(rows) => StripeNode::Behaviour(Box::new(BehaviourLeaf { rows, behaviour, live: live(view, stripe)? })),
         },
         LeafKind::InOrder(in_order) => {
             let mut steps = Vec::with_capacity(in_order.steps.len());
             for step in &in_order.steps {
-                let Some(rows) = RowsRun::open(view, step, stripe)? else { return Ok(StripeNode::Nobody) };
+                let Some(rows) = RowsRun::open(view, step, share)? else { return Ok(StripeNode::Nobody) };
                 steps.push(rows);
             }
             StripeNode::InOrder(Box::new(InOrderLeaf { steps, in_order, live: live(view, stripe)? }))
         }
         LeafKind::Bucket { seed, of, low, high } => {
-            StripeNode::Bucket(BucketLeaf::new(*seed, *of, *low, *high, first_one_id))
+            StripeNode::Bucket(BucketLeaf::new(*seed, *of, *low, *high, stripe as u32 * STRIPE_PROFILES))
         }
     })
 }

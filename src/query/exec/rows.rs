@@ -10,6 +10,7 @@ use storage::{EventId, View};
 
 use storage::segment::SegmentView;
 
+use super::Share;
 use super::pages::{ALL, PAGE, Places, UNKNOWN, ValuePage, keep_between, push_lows, push_values};
 use super::row_test::{self, RunTest, Window, column_of};
 use super::sets::{ChunkSet, Scratch};
@@ -67,14 +68,14 @@ pub(crate) struct Gathered {
 }
 
 impl<'a> RowsRun<'a> {
-    /// Resolves a condition; `None` where the stripe has no rows.
+    /// Resolves a condition for a share of a stripe; `None` where the stripe has no rows.
     ///
     /// # Errors
     /// Damage of the store.
-    pub(crate) fn open(view: &'a View, rows: &'a EventRows, stripe: usize) -> Result<Option<RowsRun<'a>>> {
+    pub(crate) fn open(view: &'a View, rows: &'a EventRows, share: &Share) -> Result<Option<RowsRun<'a>>> {
         let kept_from = view.schema().events[rows.event.0 as usize].kept_from;
         let kept = kept_from.map(|day| Range { low: day.into(), high: i64::MAX });
-        let Some(part) = view.event(rows.event).stripe(stripe) else { return Ok(None) };
+        let Some(part) = view.event(rows.event).stripe(share.stripe) else { return Ok(None) };
         let mut segments = Vec::new();
         for (segment, number) in part.segments().zip(0..) {
             let view = segment.open()?;
@@ -84,10 +85,10 @@ impl<'a> RowsRun<'a> {
             }
             let by_day = Window::of(&rows.test, kept).zip(view.by_day()).map(|(window, view)| Ordered {
                 test: row_test::all_of(&view, window.rest.into_iter(), None),
-                rows: std::array::from_fn(|chunk| view.rows_of_days(chunk, window.days.low, window.days.high)),
+                rows: of_share(share, |chunk| view.rows_of_days(chunk, window.days.low, window.days.high)),
                 view,
             });
-            let of_chunks = std::array::from_fn(|chunk| view.rows_of_chunk(chunk));
+            let of_chunks = of_share(share, |chunk| view.rows_of_chunk(chunk));
             segments.push(SegmentRun { number, by_profile: Ordered { view, test, rows: of_chunks }, by_day });
         }
         Ok((!segments.is_empty()).then_some(RowsRun { segments }))
@@ -333,6 +334,11 @@ pub(super) fn moment_of(low: u16, at: i64) -> u64 {
 #[inline(always)]
 pub(super) fn owner_of(moment: u64) -> u16 {
     (moment >> MOMENT_BITS) as u16
+}
+
+/// The rows of a share's chunks; of others of its stripe none.
+fn of_share(share: &Share, rows: impl Fn(usize) -> Span<u32>) -> [Span<u32>; STRIPE_CHUNKS] {
+    std::array::from_fn(|chunk| if share.chunks.contains(&chunk) { rows(chunk) } else { 0..0 })
 }
 
 /// The order for some columns: rows by day have no seconds.
