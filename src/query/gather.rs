@@ -29,11 +29,30 @@ impl PageMembers<'_> {
 
     /// Calls `each` with the place in the page of every member.
     #[inline(always)]
-    pub(crate) fn for_each_slot(self, each: impl FnMut(usize)) {
+    pub(crate) fn for_each_slot(self, mut each: impl FnMut(usize)) {
         match self {
-            PageMembers::Bits(bits) => slots_of(bits).for_each(each),
-            PageMembers::Ids(ids) => ids.iter().map(|low| slot_of(*low)).for_each(each),
+            PageMembers::Bits(bits) => for_each_place(bits, each),
+            PageMembers::Ids(ids) => ids.iter().for_each(|low| each(slot_of(*low))),
         }
+    }
+}
+
+/// Words whose places are listed at once.
+const LISTED_WORDS: usize = 16;
+
+/// Calls `each` with every place set. A loop over a list of them is not mispredicted, as one over the bits would be.
+#[inline(always)]
+fn for_each_place(bits: &PageBits, mut each: impl FnMut(usize)) {
+    for_each_list(bits, |first, places| places.iter().for_each(|place| each(first + usize::from(*place))));
+}
+
+/// Calls `each` with lists of the places set: where each list begins, and the places from there on.
+#[inline(always)]
+fn for_each_list(bits: &PageBits, mut each: impl FnMut(usize, &[u16])) {
+    let mut places = [0; LISTED_WORDS * 64 + kernels::WRITTEN_BEYOND];
+    for (words, first) in bits.chunks_exact(LISTED_WORDS).zip((0..).step_by(LISTED_WORDS * 64)) {
+        let count = kernels::write_bits(words, &mut places);
+        each(first, &places[..count]);
     }
 }
 
@@ -94,6 +113,77 @@ pub(crate) fn for_each_value(page: &Page<'_>, members: PageMembers<'_>, mut each
     });
 }
 
+/// Counters by code, in four tables taken in turn: an increment need not wait for the one before of the same code.
+pub(crate) struct CodeCounts {
+    tables: [Vec<u32>; 4],
+}
+
+impl CodeCounts {
+    /// For codes below `codes`. No code may be met more than 2^32 times.
+    pub(crate) fn new(codes: usize) -> CodeCounts {
+        CodeCounts { tables: std::array::from_fn(|_| vec![0; codes]) }
+    }
+
+    /// Counts one code.
+    #[inline(always)]
+    pub(crate) fn add(&mut self, code: usize) {
+        self.tables[0][code] = self.tables[0][code].wrapping_add(1);
+    }
+
+    /// Counts the codes of the members of a page, each of them `shift` further up; the unknown as they are.
+    pub(crate) fn add_page(&mut self, page: &Page<'_>, members: PageMembers<'_>, shift: usize) {
+        match page.codes {
+            Codes::Constant(code) => members.for_each_slot(|_| self.add(shifted(code, shift))),
+            Codes::U8(codes) => self.add_codes(codes, members, shift),
+            Codes::U16(codes) => self.add_codes(codes, members, shift),
+            Codes::U32(codes) => self.add_codes(codes, members, shift),
+            Codes::U64(codes) => members.for_each_slot(|slot| self.add(shifted(codes[slot], shift))),
+        }
+    }
+
+    #[inline(always)]
+    fn add_codes<C: Copy + Into<u64>>(&mut self, codes: &[C], members: PageMembers<'_>, shift: usize) {
+        let PageMembers::Bits(bits) = members else {
+            return members.for_each_slot(|slot| self.add(shifted(codes[slot].into(), shift)));
+        };
+        let tables = self.tables.each_mut().map(|table| &mut table[..]);
+        for_each_list(bits, |first, places| {
+            let (fours, rest) = places.as_chunks::<4>();
+            let code = |place: u16| shifted(codes[first + usize::from(place)].into(), shift);
+            for four in fours {
+                for at in 0..4 {
+                    let code = code(four[at]);
+                    tables[at][code] = tables[at][code].wrapping_add(1);
+                }
+            }
+            for place in rest {
+                let code = code(*place);
+                tables[0][code] = tables[0][code].wrapping_add(1);
+            }
+        });
+    }
+
+    /// How many were met, by code.
+    pub(crate) fn into_counts(self) -> impl Iterator<Item = u64> {
+        let [a, b, c, d] = self.tables;
+        let pairs = a.into_iter().zip(b).zip(c.into_iter().zip(d));
+        pairs.map(|((a, b), (c, d))| u64::from(a) + u64::from(b) + u64::from(c) + u64::from(d))
+    }
+
+    /// Both together.
+    pub(crate) fn merge(mut self, other: CodeCounts) -> CodeCounts {
+        for (all, other) in self.tables.iter_mut().zip(other.tables) {
+            all.iter_mut().zip(other).for_each(|(all, other)| *all += other);
+        }
+        self
+    }
+}
+
+#[inline(always)]
+fn shifted(code: u64, shift: usize) -> usize {
+    if code == 0 { 0 } else { (code as usize).wrapping_add(shift) }
+}
+
 /// Keeps the ids whose code passes; the width of the codes is looked at once a page.
 #[inline(always)]
 pub(crate) fn retain_by_code(
@@ -115,30 +205,4 @@ pub(crate) fn retain_by_code(
         from = to;
     }
     ids.truncate(kept);
-}
-
-/// Places set in the bits of a page.
-pub(crate) fn slots_of(bits: &PageBits) -> impl Iterator<Item = usize> {
-    Slots { words: bits, at: 0, left: bits[0] }
-}
-
-struct Slots<'a> {
-    words: &'a [u64; PAGE_WORDS],
-    at: usize,
-    left: u64,
-}
-
-impl Iterator for Slots<'_> {
-    type Item = usize;
-
-    #[inline(always)]
-    fn next(&mut self) -> Option<usize> {
-        while self.left == 0 {
-            self.at += 1;
-            self.left = *self.words.get(self.at)?;
-        }
-        let bit = self.left.trailing_zeros();
-        self.left &= self.left - 1;
-        Some(self.at * 64 + bit as usize)
-    }
 }

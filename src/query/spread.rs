@@ -5,7 +5,7 @@ use storage::TagId;
 
 use super::context::Context;
 use super::error::Result;
-use super::gather::for_each_code;
+use super::gather::CodeCounts;
 use super::plan::Node;
 use super::totals::{Totals, column_bounds, each_page_of};
 
@@ -28,31 +28,18 @@ impl Spread {
         if high.checked_sub(low).is_none_or(|span| span >= VALUES_MAX) {
             return Ok(None);
         }
-        // Place 0 is for the unknown. Two tables in turn: an increment need not wait for the one before it.
-        let places = (high - low) as usize + 2;
-        let tables = ctx.fold_shares(
-            || [vec![0u64; places], vec![0u64; places]],
-            |[even, odd], share| {
+        // Code 0 is for the unknown.
+        let codes = (high - low) as usize + 2;
+        let counts = ctx.fold_shares(
+            || CodeCounts::new(codes),
+            |counts, share| {
                 each_page_of(ctx, plan, tag, share, |page, members| {
-                    let shift = page.base.wrapping_sub(low) as usize;
-                    let mut turn = false;
-                    for_each_code(page, members, |code| {
-                        let table = if turn { &mut *odd } else { &mut *even };
-                        turn = !turn;
-                        let place = if code == 0 { 0 } else { (code as usize).wrapping_add(shift) };
-                        table[place] = table[place].wrapping_add(1);
-                    });
+                    counts.add_page(page, members, page.base.wrapping_sub(low) as usize);
                 })
             },
-            |mut a, b| {
-                for (a, b) in a.iter_mut().zip(b) {
-                    a.iter_mut().zip(b).for_each(|(a, b)| *a += b);
-                }
-                a
-            },
+            CodeCounts::merge,
         )?;
-        let [even, odd] = tables;
-        Ok(Some(Spread { low, counts: even.into_iter().zip(odd).skip(1).map(|(a, b)| a + b).collect() }))
+        Ok(Some(Spread { low, counts: counts.into_counts().skip(1).collect() }))
     }
 
     fn values(&self) -> impl DoubleEndedIterator<Item = (i64, u64)> {

@@ -4,14 +4,14 @@
 use storage::column::Page;
 use storage::container::ContainerRef;
 use storage::field::FieldId;
-use storage::ids::{CHUNK_PAGES, CHUNK_PROFILES};
+use storage::ids::{CHUNK_PAGES, CHUNK_PROFILES, PAGE_PROFILES};
 use storage::lists::ListsView;
 use storage::{KNOWN, TagId, TagType};
 
 use super::context::Context;
 use super::error::Result;
 use super::exec::{ChunkSet, Scratch, Share, Stripe};
-use super::gather::{PageMembers, each_page, each_page_of_set, for_each_code, for_each_value, slot_of, slots_of};
+use super::gather::{CodeCounts, PageMembers, each_page, each_page_of_set, for_each_value, slot_of};
 use super::kernels;
 use super::number::Range;
 use super::plan::{ColumnTest, IdSet, Node, column_test};
@@ -303,7 +303,20 @@ pub fn tally(ctx: &Context<'_>, plan: &Node, tag: TagId) -> Result<Tally> {
     let field = ctx.view.tag(tag);
     let all_indexed = field.values().count() <= storage::field::INDEXED_VALUES_MAX;
     if !matches!(plan, Node::Everyone) || !all_indexed {
-        return ctx.fold_shares(Tally::default, |tally, share| tally_share(ctx, plan, tag, share, tally), Tally::merge);
+        let codes = field.values().count() as usize + 1;
+        let (mut tally, by_code) = ctx.fold_shares(
+            || (Tally::default(), CodeCounts::new(codes)),
+            |(tally, by_code), share| tally_share(ctx, plan, tag, share, tally, by_code),
+            |(a, by_code), (b, others)| (a.merge(b), by_code.merge(others)),
+        )?;
+        // Code 1 is the first value.
+        let of_values = by_code.into_counts().skip(1).zip(0..);
+        of_values.filter(|(n, _)| *n > 0).for_each(|(n, value)| tally.add(value, n));
+        if field.tag_type() != Some(TagType::Set) {
+            // Nobody has two values.
+            tally.known = tally.counts.iter().sum();
+        }
+        return Ok(tally);
     }
     let mut tally = Tally::default();
     for stripe in 0..ctx.view.stripe_count() {
@@ -318,7 +331,14 @@ pub fn tally(ctx: &Context<'_>, plan: &Node, tag: TagId) -> Result<Tally> {
 /// Most values of a tag whose bitmaps are weighed against its forward part: of more, the containers alone cost more.
 const BITMAPS_WEIGHED_MAX: usize = 64;
 
-fn tally_share(ctx: &Context<'_>, plan: &Node, tag: TagId, share: &Share, tally: &mut Tally) -> Result<()> {
+fn tally_share(
+    ctx: &Context<'_>,
+    plan: &Node,
+    tag: TagId,
+    share: &Share,
+    tally: &mut Tally,
+    by_code: &mut CodeCounts,
+) -> Result<()> {
     let run = Stripe::open(ctx.view, plan, share)?;
     if run.is_empty() {
         return Ok(());
@@ -338,7 +358,6 @@ fn tally_share(ctx: &Context<'_>, plan: &Node, tag: TagId, share: &Share, tally:
     }
     let known = bitmaps.value(KNOWN);
     let mut scratch = Scratch::default();
-    let mut by_code = CodeCounts::new(field.values().count() as usize + 1);
     let is_set = tag_type == Some(TagType::Set);
     let is_by_bitmaps = |members: u32, are_ids: bool, chunk: usize| {
         let members = u64::from(members);
@@ -366,17 +385,12 @@ fn tally_share(ctx: &Context<'_>, plan: &Node, tag: TagId, share: &Share, tally:
                 tally.add(value.0, set.count_in(bitmap.containers[chunk]).into());
             }
         } else if is_set {
-            by_code.add_lists(&lists, chunk, &set);
+            add_lists(by_code, &lists, chunk, &set);
         } else if tag_type == Some(TagType::Category) {
-            each_page(&column, chunk, &set, |page, members| by_code.add_page(page, members));
+            each_page(&column, chunk, &set, |page, members| by_code.add_page(page, members, 0));
         }
         tally.known += if is_set { set.count_in(known.containers[chunk]).into() } else { 0 };
         scratch.recycle(set);
-    }
-    by_code.into_counts().filter(|(_, n)| *n > 0).for_each(|(value, n)| tally.add(value, n));
-    if !is_set {
-        // Nobody has two values.
-        tally.known = tally.counts.iter().sum();
     }
     Ok(())
 }
@@ -392,43 +406,20 @@ fn count_in_ns(members: u64, are_ids: bool, container: ContainerRef<'_>) -> u64 
     }
 }
 
-/// Counters by code, in two tables taken in turn: an increment need not wait for the one before of the same value.
-struct CodeCounts {
-    tables: [Vec<u32>; 2],
-}
-
-impl CodeCounts {
-    fn new(codes: usize) -> CodeCounts {
-        CodeCounts { tables: [vec![0; codes], vec![0; codes]] }
-    }
-
-    fn add_lists(&mut self, lists: &ListsView<'_>, chunk: usize, set: &ChunkSet) {
-        let table = &mut self.tables[0];
-        each_page_of_set(set, |page, members| {
-            let Some(page) = lists.page(chunk * CHUNK_PAGES + page) else { return };
-            let add = |value: u32| table[value as usize + 1] = table[value as usize + 1].wrapping_add(1);
-            match members {
-                PageMembers::Bits(bits) => page.for_each_code(slots_of(bits), add),
-                PageMembers::Ids(ids) => page.for_each_code(ids.iter().map(|low| slot_of(*low)), add),
+/// Counts the codes of the lists of a chunk's members; code 0 is for nobody.
+fn add_lists(counts: &mut CodeCounts, lists: &ListsView<'_>, chunk: usize, set: &ChunkSet) {
+    let mut places = [0; PAGE_PROFILES as usize + kernels::WRITTEN_BEYOND];
+    each_page_of_set(set, |page, members| {
+        let Some(page) = lists.page(chunk * CHUNK_PAGES + page) else { return };
+        let add = |value: u32| counts.add(value as usize + 1);
+        match members {
+            PageMembers::Bits(bits) => {
+                let count = kernels::write_places(bits, &mut places);
+                page.for_each_code(places[..count].iter().map(|place| usize::from(*place)), add);
             }
-        });
-    }
-
-    fn add_page(&mut self, page: &Page<'_>, members: PageMembers<'_>) {
-        let [even, odd] = &mut self.tables;
-        let mut turn = false;
-        for_each_code(page, members, |code| {
-            let table = if turn { &mut *odd } else { &mut *even };
-            table[code as usize] = table[code as usize].wrapping_add(1);
-            turn = !turn;
-        });
-    }
-
-    /// By value: code 0 is unknown, code 1 the first value. A stripe's counts fit in 32 bits.
-    fn into_counts(self) -> impl Iterator<Item = (u32, u64)> {
-        let [even, odd] = self.tables;
-        (0u32..).zip(even.into_iter().zip(odd).skip(1)).map(|(value, (a, b))| (value, u64::from(a) + u64::from(b)))
-    }
+            PageMembers::Ids(ids) => page.for_each_code(ids.iter().map(|low| slot_of(*low)), add),
+        }
+    });
 }
 
 #[cfg(test)]

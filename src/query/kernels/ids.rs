@@ -220,10 +220,10 @@ pub fn push_bits(bits: &Bits, count: u32, out: &mut Vec<u16>) {
 }
 
 /// How many places may be written beyond those that are set: vectors are written whole.
-pub(super) const WRITTEN_BEYOND: usize = 32;
+pub const WRITTEN_BEYOND: usize = 32;
 
 /// Writes every place set, ascending, and gives their number; `out` is longer than that by [`WRITTEN_BEYOND`].
-pub(super) fn write_bits(bits: &[u64], out: &mut [u16]) -> usize {
+pub fn write_bits(bits: &[u64], out: &mut [u16]) -> usize {
     #[cfg(target_arch = "x86_64")]
     match level() {
         // SAFETY: the level is never above what the processor reports to have.
