@@ -370,6 +370,29 @@ fn a_trend_is_told_by_snapshot_and_by_day() {
     let recent =
         [json!(["2026-03-01", 1, 1, null, null]), json!(["2026-03-02", 1, 1, 0, 0]), json!(["2026-03-04", 0, 0, 0, 1])];
     assert_eq!(rows("recent/trend?by=day"), recent);
+    // As remembered; and with some of it remembered alone.
+    assert_eq!(rows("recent/trend?by=day"), recent);
+    assert_eq!((rows("romans/trend"), rows("romans/trend?by=day")), (by_freeze.to_vec(), by_day.to_vec()));
+    let mut other = server.client();
+    lives(&mut other, 6, "Rome");
+    keep(&mut other, 5);
+    other.delete(&format!("{MAIN}/profiles/member/m5")).expect(200);
+    let frozen = |at: usize, living: u64, entered: u64| {
+        let mut row = by_freeze[at].clone();
+        (row[2], row[3]) = (json!(living), if at == 0 { Value::Null } else { json!(entered) });
+        row
+    };
+    let all = [frozen(0, 2, 0), frozen(1, 2, 1), frozen(2, 2, 0), json!(["2026-03-05", 4, 3, 1, 0])];
+    assert_eq!(rows("romans/trend"), all);
+    let living = |day: &str, living: u64, entered: Value, left: Value| json!([day, living, living, entered, left]);
+    let by_day = [
+        living("2026-03-01", 2, json!(null), json!(null)),
+        living("2026-03-02", 2, json!(1), json!(1)),
+        living("2026-03-04", 2, json!(0), json!(0)),
+        living("2026-03-05", 3, json!(1), json!(0)),
+    ];
+    assert_eq!(rows("romans/trend?by=day"), by_day);
+    assert_eq!(rows("romans/trend?by=day"), by_day);
     assert_eq!(client.get(&format!("{MAIN}/audiences/nobody/trend")).failure().1, "unknown_audience");
     assert_eq!(client.get(&format!("{MAIN}/audiences/romans/trend?by=week")).failure().1, "bad_parameter");
     assert_eq!(client.get(&format!("{MAIN}/audiences/romans/trend?from=monday")).failure().1, "bad_date");

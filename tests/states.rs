@@ -218,15 +218,39 @@ fn sizes_are_those_of_the_days_that_are_kept() {
     let world = World::new();
     let mut client = world.server.client();
     let mut check = |body: Value, wanted: Value| {
-        let rows = client.ask("series", &body).expect(200)["rows"].clone();
-        let rows: Vec<Value> = rows.as_array().unwrap().iter().map(|row| json!([row["day"], row["people"]])).collect();
-        assert_eq!(Value::from(rows), wanted, "{body}");
+        // The second time as remembered.
+        for _ in 0..2 {
+            let rows = client.ask("series", &body).expect(200)["rows"].clone();
+            let rows: Vec<Value> =
+                rows.as_array().unwrap().iter().map(|row| json!([row["day"], row["people"]])).collect();
+            assert_eq!(Value::from(rows), wanted, "{body}");
+        }
     };
     check(json!({}), json!([["2020-10-31", 5], ["2020-11-03", 5]]));
     check(json!({"where": "tier IN ('V1', 'V9')"}), json!([["2020-10-31", 2], ["2020-11-03", 3]]));
     check(json!({"where": "tier = 'V1'", "from": "2020-11-01"}), json!([["2020-11-03", 2]]));
     check(json!({"where": "tier = 'V1'", "to": "2020-11-02"}), json!([["2020-10-31", 2]]));
     check(json!({"from": "2020-11-04", "to": "2020-11-05"}), json!([]));
+    // What is remembered hangs on definitions, on who was erased, and on the states that are kept.
+    let save = |condition: &str| {
+        let path = format!("{MAIN}/audiences/first");
+        world.server.client().put(&path, &json!({ "where": condition })).expect(200);
+    };
+    save("tier = 'V1'");
+    check(json!({"where": "in_audience('first')"}), json!([["2020-10-31", 2], ["2020-11-03", 2]]));
+    save("tier = 'V9'");
+    check(json!({"where": "in_audience('first')"}), json!([["2020-10-31", 0], ["2020-11-03", 1]]));
+    let path = format!("{MAIN}/audiences/second");
+    world.server.client().put(&path, &json!({"where": "NOT in_audience('first')"})).expect(200);
+    check(json!({"where": "in_audience('second')"}), json!([["2020-10-31", 5], ["2020-11-03", 4]]));
+    save("tier = 'V1'");
+    check(json!({"where": "in_audience('second')"}), json!([["2020-10-31", 3], ["2020-11-03", 3]]));
+    save("tier = 'V9'");
+    world.server.client().delete(&format!("{MAIN}/profiles/member/c")).expect(200);
+    check(json!({"where": "in_audience('first')"}), json!([["2020-10-31", 0], ["2020-11-03", 0]]));
+    check(json!({}), json!([["2020-10-31", 4], ["2020-11-03", 4]]));
+    take(&mut world.server.client(), json!({"date": "2020-11-05"}));
+    check(json!({}), json!([["2020-10-31", 4], ["2020-11-03", 4], ["2020-11-05", 5]]));
 }
 
 #[test]

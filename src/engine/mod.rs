@@ -17,6 +17,7 @@ mod frames;
 mod frozen;
 mod links;
 mod lookalike;
+mod past;
 mod states;
 mod trend;
 mod upserts;
@@ -123,6 +124,7 @@ pub struct Space {
     remembered: query::Remembered,
     audiences: audiences::Memory,
     watching: watch::Watching,
+    past: past::Past,
     shared: Arc<Shared>,
 }
 
@@ -198,6 +200,7 @@ impl Engine {
             store,
             remembered: query::Remembered::default(),
             audiences: audiences::Memory::default(),
+            past: past::Past::default(),
             watching: watch::Watching::default(),
             shared: self.shared.clone(),
         });

@@ -1,6 +1,7 @@
 //! Earlier states at the engine's level: which view a request's `state` means, flows between two, sizes over days.
 //! Knows spaces and requests; what a state is made of is the store's matter, how it is asked `query`'s.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -10,6 +11,7 @@ use serde::Serialize;
 use storage::{State, StateError, StateRef, Store, View};
 
 use super::ask::{answer, named_tag, parse, plan_of};
+use super::past::Members;
 use super::{Answer, Question, Result, Space};
 use crate::query::bind::{Warning, request_fault};
 use crate::query::distribution::Bins;
@@ -85,14 +87,21 @@ impl Space {
     /// As [`Space::count`].
     pub fn sizes(&self, question: &Question, from: Option<Date>, to: Option<Date>) -> Result<Answer<Sizes>> {
         let start = Instant::now();
-        let mut rows = Vec::new();
+        let present = self.store.view();
+        let past = self.past_of(&present, question);
         let mut days = self.kept_days()?;
         days.retain(|day| from.is_none_or(|from| from <= *day) && to.is_none_or(|to| *day <= to));
-        let (view, warnings) = self.over_days(question, &days, |ctx, day, plan| {
-            rows.push(SizeRow { day: day.to_string(), people: count(ctx, plan)? });
+        let known = days.iter().filter_map(|day| Some((*day, past.get(*day, None)?)));
+        let mut found: BTreeMap<Date, Members> = known.collect();
+        days.retain(|day| !found.contains_key(day));
+        let warnings = self.over_days(&present, question, &days, |ctx, day, plan| {
+            let members = Members { living: count(ctx, plan)?, entered: None, left: None };
+            past.put(day, None, members);
+            found.insert(day, members);
             Ok(())
         })?;
-        Ok(answer(Sizes { rows }, &view, start, warnings))
+        let rows = found.into_iter().map(|(day, members)| SizeRow { day: day.to_string(), people: members.living });
+        Ok(answer(Sizes { rows: rows.collect() }, &present, start, warnings))
     }
 
     /// The days whose states are kept, ascending.
@@ -105,13 +114,13 @@ impl Space {
     /// Asks an audience of the states of some days. CURRENT_DATE is that day, unless the question says what it means.
     pub(super) fn over_days(
         &self,
+        present: &View,
         question: &Question,
         days: &[Date],
         mut each: impl FnMut(&Context<'_>, Date, &Node) -> Result<()>,
-    ) -> Result<(Arc<View>, Vec<Warning>)> {
-        let present = self.store.view();
+    ) -> Result<Vec<Warning>> {
         let mut warnings = Vec::new();
-        self.in_context(&present, question, self.shared.limits.elapsed_ms_max, |ctx| {
+        self.in_context(present, question, self.shared.limits.elapsed_ms_max, |ctx| {
             let parsed = question.audience.as_ref().map(|audience| parse(audience, ctx)).transpose()?;
             // Of a question without any day its faults are told, too.
             plan_of(ctx, parsed.as_ref(), &mut warnings)?;
@@ -130,7 +139,7 @@ impl Space {
             }
             Ok(())
         })?;
-        Ok((present, warnings))
+        Ok(warnings)
     }
 
     /// The view that a question is asked of.

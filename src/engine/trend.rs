@@ -1,14 +1,18 @@
 //! How an audience went: its size, and who entered and left, from snapshot to snapshot or from day to day.
 //! Knows sets of two moments; what a snapshot or a state is comes from `frozen` and `states`.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Instant;
 
 use jiff::civil::Date;
 use roaring::RoaringBitmap;
 use serde::Serialize;
+use storage::{Frozen, View};
 
 use super::ask::answer;
 use super::frozen::frozen_of;
+use super::past::Members;
 use super::{Answer, Question, Result, Space, Where};
 use crate::query::totals::collect;
 
@@ -48,27 +52,16 @@ pub struct TrendRow {
     pub version: Option<u64>,
 }
 
-/// Turns sets, one after the other, into rows.
-#[derive(Default)]
-struct Rows {
-    before: Option<RoaringBitmap>,
-    rows: Vec<(Date, TrendRow)>,
+/// What became of the members before.
+fn compared(members: &RoaringBitmap, before: Option<&RoaringBitmap>) -> Members {
+    let living = members.len();
+    let both = before.map(|before| (before.len(), before.intersection_len(members)));
+    Members { living, entered: both.map(|(_, both)| living - both), left: both.map(|(before, both)| before - both) }
 }
 
-impl Rows {
-    fn push(&mut self, date: Date, count: Option<u64>, version: Option<u64>, members: RoaringBitmap) {
-        let (living, both) = (members.len(), self.before.as_ref().map(|before| before.intersection_len(&members)));
-        let row = TrendRow {
-            date: date.to_string(),
-            count: count.unwrap_or(living),
-            living,
-            entered: both.map(|both| living - both),
-            left: both.map(|both| self.before.as_ref().map_or(0, RoaringBitmap::len) - both),
-            version,
-        };
-        self.rows.push((date, row));
-        self.before = Some(members);
-    }
+fn row(date: Date, count: Option<u64>, version: Option<u64>, members: Members) -> TrendRow {
+    let Members { living, entered, left } = members;
+    TrendRow { date: date.to_string(), count: count.unwrap_or(living), living, entered, left, version }
 }
 
 /// Which of some days are looked at: those from one to another, and the one before them.
@@ -96,32 +89,83 @@ impl Space {
         if !lookup.saved.contains_key(name) {
             return Err(self.no_audience(&lookup, name));
         }
-        let mut rows = Rows::default();
+        let mut rows = Vec::new();
         let mut warnings = Vec::new();
         match by {
             TrendBy::Freeze => {
                 let sets: Vec<_> = frozen_of(view.frozen(), name).collect();
                 let days: Vec<Date> = sets.iter().map(|(date, _)| *date).collect();
-                let living = storage::frozen::living(&view)?;
-                for (date, frozen) in &sets[needed(&days, from, to)] {
-                    let info = frozen.info();
-                    rows.push(*date, Some(info.count), Some(info.version), frozen.members()? & &living);
-                }
+                rows = self.by_freeze(&view, &sets[needed(&days, from, to)])?;
             }
             TrendBy::Day => {
                 let asked = Some(Where::Text(format!("in_audience('{name}')")));
                 let question = Question { audience: asked, ..question.clone() };
+                let past = self.past_of(&view, &question);
                 let days = self.kept_days()?;
                 let days = &days[needed(&days, from, to)];
-                (_, warnings) = self.over_days(&question, days, |ctx, date, plan| {
+                let before = |at: usize| at.checked_sub(1).map(|before| days[before]);
+                let known: Vec<_> = days.iter().zip(0..).map(|(day, at)| past.get(*day, before(at))).collect();
+                let is_asked = |at: usize| known[at].is_none() || known.get(at + 1).is_some_and(Option::is_none);
+                let asked: Vec<Date> = (0..days.len()).filter(|at| is_asked(*at)).map(|at| days[at]).collect();
+                let mut found: BTreeMap<Date, Members> =
+                    days.iter().zip(&known).filter_map(|(day, known)| Some((*day, (*known)?))).collect();
+                let mut held: Option<(Date, RoaringBitmap)> = None;
+                warnings = self.over_days(&view, &question, &asked, |ctx, date, plan| {
                     let ids = collect(ctx, plan, 0, u64::MAX)?;
-                    rows.push(date, None, None, RoaringBitmap::from_sorted_iter(ids).unwrap_or_default());
+                    let set = RoaringBitmap::from_sorted_iter(ids).unwrap_or_default();
+                    if !found.contains_key(&date) {
+                        // The one held is of the day before: where a row is asked for, so is that.
+                        let members = compared(&set, held.as_ref().map(|(_, before)| before));
+                        past.put(date, held.as_ref().map(|(before, _)| *before), members);
+                        found.insert(date, members);
+                    }
+                    held = Some((date, set));
                     Ok(())
                 })?;
+                rows.extend(found.into_iter().map(|(date, members)| (date, row(date, None, None, members))));
             }
         }
         let is_before = |(day, _): &(Date, TrendRow)| from.is_some_and(|from| *day < from);
-        let rows = rows.rows.into_iter().skip_while(is_before).map(|(_, row)| row).collect();
+        let rows = rows.into_iter().skip_while(is_before).map(|(_, row)| row).collect();
         Ok(answer(Trend { name: name.into(), rows }, &view, start, warnings))
+    }
+
+    /// The rows of some frozen sets of an audience, ascending.
+    fn by_freeze(&self, view: &View, sets: &[(Date, &Arc<Frozen>)]) -> Result<Vec<(Date, TrendRow)>> {
+        let (mut living, erasures) = (None, view.erasures());
+        let mut members_of = |frozen: &Frozen| -> Result<RoaringBitmap> {
+            let living = match &living {
+                Some(living) => living,
+                None => living.insert(storage::frozen::living(view)?),
+            };
+            Ok(frozen.members()? & living)
+        };
+        let mut rows = Vec::with_capacity(sets.len());
+        // The set before, where it was read.
+        let mut held: Option<RoaringBitmap> = None;
+        for (at, (date, frozen)) in sets.iter().enumerate() {
+            let before = at.checked_sub(1).map(|before| sets[before]);
+            let key = ((*date, *frozen.info()), before.map(|(date, frozen)| (date, *frozen.info())));
+            let members = match self.past.frozen.get(&erasures, &key) {
+                Some(members) => {
+                    held = None;
+                    members
+                }
+                None => {
+                    let before = match (held.take(), before) {
+                        (None, Some((_, frozen))) => Some(members_of(frozen)?),
+                        (held, _) => held,
+                    };
+                    let set = members_of(frozen)?;
+                    let members = compared(&set, before.as_ref());
+                    self.past.frozen.put(&erasures, key, members);
+                    held = Some(set);
+                    members
+                }
+            };
+            let info = frozen.info();
+            rows.push((*date, row(*date, Some(info.count), Some(info.version), members)));
+        }
+        Ok(rows)
     }
 }

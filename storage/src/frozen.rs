@@ -30,7 +30,7 @@ pub type FrozenKey = (Arc<str>, Date);
 pub type FrozenSets = BTreeMap<FrozenKey, Arc<Frozen>>;
 
 /// What is known of a frozen set besides its members.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct FrozenInfo {
     /// Its number; no two sets of a moment have the same.
     pub number: u32,
