@@ -45,8 +45,18 @@ impl InOrderLeaf<'_> {
 
     fn push(&self, chunk: usize, among: Option<&ChunkSet>, ids: &mut Vec<u16>, scratch: &mut Scratch) {
         let is_of_one_event = self.in_order.steps.windows(2).all(|two| two[0].event == two[1].event);
-        let possible = (is_of_one_event && among.is_none()).then(|| Possible::of(&self.steps, chunk)).flatten();
+        // Rows of few are sought.
+        let are_many = !matches!(among, Some(ChunkSet::Ids(ids)) if ids.len() < SOUGHT_MAX);
+        let possible = (is_of_one_event && are_many).then(|| Possible::of(&self.steps, chunk)).flatten();
         let Some(mut possible) = possible else { return self.follow(chunk, None, among, ids, scratch) };
+        if let Some(among) = among {
+            let mut members = scratch.ids();
+            among.for_each(|low| members.push(low));
+            possible.keep_members(&members);
+            scratch.recycle(ChunkSet::Ids(members));
+            possible.prune();
+            return self.follow(chunk, Some(&possible), None, ids, scratch);
+        }
         let (within, before) = (self.within() as i64, ids.len());
         let pairs = possible.pairs(scratch);
         let left = match self.steps.len() {
@@ -124,6 +134,9 @@ impl InOrderLeaf<'_> {
         scratch.recycle_chains([chains, longer]);
     }
 }
+
+/// Of fewer profiles the rows are sought one by one.
+const SOUGHT_MAX: usize = 64;
 
 /// Longer than any time between two moments, shorter than that between those of two profiles.
 const WITHIN_MAX: u64 = 1 << 40;

@@ -43,36 +43,40 @@ impl Ordered<'_> {
             out.extend(ids.iter().map(|low| self.view.rows_of(first_of(chunk) + u32::from(*low))));
             return;
         };
-        let mut spans = Vec::with_capacity(ids.len());
-        kernels::push_ranks(owners, ids, &mut spans);
-        let end = self.rows[chunk].end;
-        let (mut before, mut places, mut at) = (0, Places::default(), 0);
+        let known = out.len();
+        out.resize(known + ids.len(), 0..0);
+        let has_rows = |low: &u16| owners[usize::from(*low) / 64] >> (low % 64) & 1 == 1;
+        let places: Vec<usize> = (0..ids.len()).filter(|at| has_rows(&ids[*at])).collect();
+        let with_rows: Vec<u16> = places.iter().map(|at| ids[*at]).collect();
+        let mut spans = Vec::with_capacity(with_rows.len());
+        kernels::push_ranks(owners, &with_rows, &mut spans);
+        let (end, mut before, mut at) = (self.rows[chunk].end, 0, 0);
+        let (mut of_page, mut bounds) = (Vec::new(), Vec::new());
         // Whose rows go on beyond the page.
         let mut open: Option<usize> = None;
         for page in self.pages(chunk) {
             let (starts, first) = (self.starts(chunk, page), page as u32 * PAGE_PROFILES);
-            let starts = places.list(&starts);
-            if let (Some(row), Some(open)) = (starts.first(), open) {
-                out[open].end = first + u32::from(*row);
+            let count = kernels::and_count_page(&starts, &starts);
+            if count > 0
+                && let Some(open) = open.take()
+            {
+                let row = starts.iter().zip(0u32..).find(|(word, _)| **word != 0);
+                out[open].end = row.map_or(end, |(word, at)| first + at * 64 + word.trailing_zeros());
             }
-            open = open.filter(|_| starts.is_empty());
-            while at < ids.len() {
-                let (low, span) = (ids[at], usize::from(spans[at]).saturating_sub(before));
-                let has_rows = owners[usize::from(low) / 64] >> (low % 64) & 1 == 1;
-                match (has_rows, starts.get(span), starts.get(span + 1)) {
-                    (false, ..) => out.push(0..0),
-                    (true, None, _) => break,
-                    (true, Some(row), Some(next)) => out.push(first + u32::from(*row)..first + u32::from(*next)),
-                    (true, Some(row), None) => {
-                        open = Some(out.len());
-                        out.push(first + u32::from(*row)..end);
-                    }
-                }
-                at += 1;
+            of_page.clear();
+            let here = spans[at..].iter().map(|span| u32::from(*span).saturating_sub(before));
+            of_page.extend(here.take_while(|span| *span < count).map(|span| span as u16));
+            bounds.clear();
+            kernels::push_span_bounds(&starts, &of_page, &mut bounds);
+            for (place, [begins, ends]) in places[at..].iter().zip(&bounds) {
+                let is_open = *ends == kernels::NO_ROW;
+                let to = if is_open { end } else { first + u32::from(*ends) };
+                out[known + place] = first + u32::from(*begins)..to;
+                open = is_open.then_some(known + place);
             }
-            before += starts.len();
+            at += bounds.len();
+            before += count;
         }
-        out.extend(ids[at..].iter().map(|_| 0..0));
     }
 
     /// The rows of a page that are the chunk's and the first of their profile.
@@ -248,6 +252,19 @@ impl<'r, 'a> Possible<'r, 'a> {
             }
             next_is_start = starts[0] & 1 == 1;
         }
+    }
+
+    /// Leaves of all steps the rows of some profiles alone.
+    pub(super) fn keep_members(&mut self, ids: &[u16]) {
+        let mut rows_of = Vec::with_capacity(ids.len());
+        self.steps[0].push_rows_of(self.chunk, ids, &mut rows_of);
+        let first = self.steps[0].pages(self.chunk).start as u32 * PAGE_PROFILES;
+        let mut some = vec![[0; PAGE_WORDS]; self.starts.len()];
+        for rows in rows_of.into_iter().filter(|rows| !rows.is_empty()) {
+            let place = (rows.start - first) as usize;
+            some[place / PAGE][place % PAGE / 64] |= 1 << (place % 64);
+        }
+        self.keep_profiles_of(&some);
     }
 
     /// Appends the moments of a step's rows; they ascend.

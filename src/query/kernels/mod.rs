@@ -34,7 +34,7 @@ pub use ids::{
 pub use level::{Level, level};
 pub use program::{Operand, Program, Room};
 pub use seen::{SEEN_MAX, see, seen_count};
-pub use spans::{NO_ROW, after, before, push_nearest_before, push_ranks, push_span_owners};
+pub use spans::{NO_ROW, after, before, push_nearest_before, push_ranks, push_span_bounds, push_span_owners};
 pub use words::{
     TERMS_MAX, Term, and_assign, and_count_page, and_not_assign, and_terms, and_terms_count, count, drain, fill,
     or_all, or_container,

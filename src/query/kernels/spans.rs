@@ -30,6 +30,30 @@ at_levels! {
         }));
     }
 
+    /// Appends, for each of some spans of a page by number, ascending, where it begins and where the next one does;
+    /// [`NO_ROW`] where that is beyond the page.
+    pub fn push_span_bounds(starts: &PageBits, spans: &[u16], out: &mut Vec<[u16; 2]>) {
+        let (mut word, mut before) = (0usize, 0u32);
+        for span in spans {
+            while word < PAGE_WORDS && before + starts[word].count_ones() <= u32::from(*span) {
+                before += starts[word].count_ones();
+                word += 1;
+            }
+            let mut left = starts.get(word).copied().unwrap_or(0);
+            (before..u32::from(*span)).for_each(|_| left &= left.wrapping_sub(1));
+            let row = |word: usize, left: u64| (word * 64) as u16 + left.trailing_zeros() as u16;
+            let begins = if left == 0 { NO_ROW } else { row(word, left) };
+            let in_word = left & left.wrapping_sub(1);
+            let ends = if in_word == 0 {
+                let next = (word + 1..PAGE_WORDS).find(|word| starts[*word] != 0);
+                next.map_or(NO_ROW, |word| row(word, starts[word]))
+            } else {
+                row(word, in_word)
+            };
+            out.push([begins, ends]);
+        }
+    }
+
     /// Appends, for each of some ids that are set in `bits`, how many are set before it.
     pub fn push_ranks(bits: &Bits, ids: &[u16], out: &mut Vec<u16>) {
         let mut before = [0u16; storage::ids::CHUNK_WORDS];
@@ -152,6 +176,26 @@ mod tests {
                     rows.iter().zip(&found).all(|(row, found)| wanted(row).unwrap_or(NO_ROW) == *found),
                     "{level:?}"
                 );
+            });
+        }
+    }
+
+    #[test]
+    fn bounds_of_spans_are_those_of_a_list() {
+        for thin in [1usize, 3, 64, 700, 4095] {
+            let mut starts = [0; PAGE_WORDS];
+            let rows: Vec<u16> = (thin as u16 / 2..PAGE as u16).step_by(thin).collect();
+            rows.iter().for_each(|row| starts[usize::from(*row) / 64] |= 1 << (row % 64));
+            let spans: Vec<u16> = (0..rows.len() as u16).filter(|span| span % 5 != 3).collect();
+            let bound = |span: usize| rows.get(span).copied().unwrap_or(NO_ROW);
+            at_each_level(|level| {
+                let mut found = Vec::new();
+                push_span_bounds(&starts, &spans, &mut found);
+                let wanted = spans.iter().map(|span| [bound(usize::from(*span)), bound(usize::from(*span) + 1)]);
+                assert!(wanted.eq(found.iter().copied()), "{level:?} {thin}");
+                // A damaged part may have fewer starts than spans.
+                push_span_bounds(&starts, &[5_000], &mut found);
+                assert_eq!(found.last(), Some(&[NO_ROW; 2]));
             });
         }
     }
