@@ -249,6 +249,14 @@ fn sizes_are_those_of_the_days_that_are_kept() {
     world.server.client().delete(&format!("{MAIN}/profiles/member/c")).expect(200);
     check(json!({"where": "in_audience('first')"}), json!([["2020-10-31", 0], ["2020-11-03", 0]]));
     check(json!({}), json!([["2020-10-31", 4], ["2020-11-03", 4]]));
+    // Today's state is the present, which a question of earlier days may ask about, too; itself or by an audience.
+    let today = json!({"where": "was(DATE '2020-11-05', tier = 'V7')"});
+    world.server.client().put(&path, &today).expect(200);
+    check(today.clone(), json!([["2020-10-31", 0], ["2020-11-03", 0]]));
+    check(json!({"where": "in_audience('second')"}), json!([["2020-10-31", 0], ["2020-11-03", 0]]));
+    put(&mut world.server.client(), "b", json!({"tier": "V7"}));
+    check(today, json!([["2020-10-31", 1], ["2020-11-03", 1]]));
+    check(json!({"where": "in_audience('second')"}), json!([["2020-10-31", 1], ["2020-11-03", 1]]));
     take(&mut world.server.client(), json!({"date": "2020-11-05"}));
     check(json!({}), json!([["2020-10-31", 4], ["2020-11-03", 4], ["2020-11-05", 5]]));
 }

@@ -1,6 +1,7 @@
 //! Saved audiences: definitions under a name, with what they were before and who uses whom.
 //! Knows definitions and their history; who is in one is `query`'s, that it is kept the store's.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
@@ -15,7 +16,7 @@ use storage::{FrozenSets, Request, View};
 use super::ask::{answer, parse_limited};
 use super::frozen::{FrozenMemory, frozen_of};
 use super::{Answer, Error, Question, Result, Space, Where};
-use crate::query::audiences::{Audiences, Moment, Saved, used_by};
+use crate::query::audiences::{Audiences, Moment, Saved, looks_back, used_by};
 use crate::query::bind::{Binder, request_fault};
 use crate::query::frozen::snapshots_used_by;
 use crate::query::plan::{IdSet, Node};
@@ -108,8 +109,8 @@ pub struct AudienceRequest {
     pub by: Option<String>,
 }
 
-/// Audience and version, by which catalogue and earlier states, and when.
-type MembersKey = (String, u64, (u64, u64), Moment);
+/// Audience and version, by which catalogue and earlier states, and when; and what the present is, where that matters.
+type MembersKey = (String, u64, (u64, u64), Moment, Option<(u64, Date)>);
 
 /// Who was in which.
 pub(super) type MembersMemory = HashMap<MembersKey, Node>;
@@ -138,6 +139,9 @@ pub(super) struct Lookup<'a> {
     pub(super) catalogue: u64,
     /// And which earlier states there are.
     pub(super) state_changes: u64,
+    /// The present's data version, and its day.
+    pub(super) present: u64,
+    pub(super) today: Date,
     pub(super) memory: &'a Memory,
     /// Who is in which, where that was found already.
     pub(super) members: &'a Mutex<MembersMemory>,
@@ -146,7 +150,12 @@ pub(super) struct Lookup<'a> {
 
 impl Lookup<'_> {
     fn key(&self, saved: &Saved, moment: &Moment) -> MembersKey {
-        (saved.name.clone(), saved.version, (self.catalogue, self.state_changes), moment.clone())
+        // Of an earlier state, too, today is the present.
+        let looks_at_present = self
+            .built_of(&saved.parsed.ast)
+            .is_none_or(|all| looks_back(&saved.parsed.ast) || all.values().any(|of| looks_back(&of.parsed.ast)));
+        let present = looks_at_present.then_some((self.present, self.today));
+        (saved.name.clone(), saved.version, (self.catalogue, self.state_changes), moment.clone(), present)
     }
 
     fn kept(&self, name: &str) -> Result<Option<Kept>> {
@@ -171,6 +180,21 @@ impl Lookup<'_> {
         let saved = Arc::new(Saved { name: name.into(), version: kept.present.version, parsed });
         read.insert(name.into(), (text.clone(), saved.clone()));
         Ok(Some(saved))
+    }
+
+    /// The definitions that a condition is built on, at any depth, each once, by name; nothing where one is not to be
+    /// found or read.
+    pub(super) fn built_of(&self, asked: &Predicate) -> Option<BTreeMap<String, Arc<Saved>>> {
+        let mut found = BTreeMap::new();
+        let mut open = names_in(asked);
+        while let Some(name) = open.pop() {
+            if let Entry::Vacant(place) = found.entry(name) {
+                let saved = self.saved(place.key()).ok()??;
+                open.extend(names_in(&saved.parsed.ast));
+                place.insert(saved);
+            }
+        }
+        Some(found)
     }
 
     /// Names that an audience is built on.
@@ -255,7 +279,7 @@ impl Audiences for Lookup<'_> {
     fn remember(&self, saved: &Saved, moment: &Moment, members: &Node) {
         let mut all = self.members.lock().unwrap_or_else(PoisonError::into_inner);
         if all.len() >= REMEMBERED_MAX {
-            all.retain(|(.., of), _| of == moment);
+            all.retain(|(_, _, _, of, _), _| of == moment);
         }
         if all.len() >= REMEMBERED_MAX {
             all.clear();
@@ -289,7 +313,8 @@ impl Space {
         let (saved, frozen, catalogue) = (view.audiences().clone(), view.frozen().clone(), view.catalogue());
         let (memory, limits) = (&self.audiences, &self.shared.limits);
         let state_changes = self.store.state_changes();
-        Lookup { saved, frozen, catalogue, state_changes, memory, members: &memory.members, limits }
+        let (present, today) = (view.data_version(), self.store.today());
+        Lookup { saved, frozen, catalogue, state_changes, present, today, memory, members: &memory.members, limits }
     }
 
     /// Saves an audience under a name; the same again changes nothing.

@@ -13,7 +13,7 @@ use storage::{FrozenInfo, Schema, View};
 use super::ask::parse_limited;
 use super::audiences::Lookup;
 use super::{Question, Space};
-use crate::query::audiences::used_by;
+use crate::query::audiences::looks_back;
 use crate::query::frozen::snapshots_used_by;
 
 /// Most findings of a kind that are remembered; beyond it all are dropped.
@@ -116,8 +116,9 @@ impl PastOf<'_> {
 }
 
 impl Space {
-    /// What was found of the past days of a question, as long as nothing has changed that they hang on.
-    pub(super) fn past_of(&self, present: &View, question: &Question) -> PastOf<'_> {
+    /// What was found of the past days of a question, by some definitions, as long as nothing has changed that they hang
+    /// on.
+    pub(super) fn past_of(&self, present: &View, lookup: &Lookup<'_>, question: &Question) -> PastOf<'_> {
         let basis = Basis {
             schema: present.schema().clone(),
             erasures: present.erasures(),
@@ -128,7 +129,7 @@ impl Space {
             // What is wrong with it is told when it is asked.
             Some(audience) => {
                 let parsed = parse_limited(audience, &self.shared.limits).ok();
-                parsed.and_then(|parsed| spelled_out(&self.lookup(present), &parsed.ast))
+                parsed.and_then(|parsed| spelled_out(lookup, &parsed.ast))
             }
         };
         let question_text = spelled.filter(|text| text.len() <= TEXT_BYTES_MAX).map(Arc::from);
@@ -136,25 +137,17 @@ impl Space {
     }
 }
 
-/// A condition and those of all audiences that it is built on; none where it hangs on more than those.
+/// A condition and those of all audiences that it is built on; none where it hangs on more than those: on snapshots of
+/// audiences, or on other states, of which today's is the present.
 fn spelled_out(lookup: &Lookup<'_>, asked: &Predicate) -> Option<String> {
-    let mut parts = vec![(String::new(), predicate_text(asked))];
-    let mut open: Vec<String> = names_in(asked)?;
-    while let Some(name) = open.pop() {
-        if parts.iter().any(|(known, _)| *known == name) {
-            continue;
-        }
-        let saved = lookup.saved(&name).ok()??;
-        open.extend(names_in(&saved.parsed.ast)?);
-        parts.push((name, predicate_text(&saved.parsed.ast)));
+    let built_of = lookup.built_of(asked)?;
+    let named = built_of.iter().map(|(name, saved)| (name.as_str(), &saved.parsed.ast));
+    let all: Vec<(&str, &Predicate)> = std::iter::once(("", asked)).chain(named).collect();
+    if all.iter().any(|(_, part)| looks_back(part) || !snapshots_used_by(part).is_empty()) {
+        return None;
     }
-    parts[1..].sort_unstable();
-    serde_json::to_string(&parts).ok()
-}
-
-/// The audiences that a condition names; none where it asks snapshots of some.
-fn names_in(asked: &Predicate) -> Option<Vec<String>> {
-    snapshots_used_by(asked).is_empty().then(|| used_by(asked).into_iter().map(|name| name.text).collect())
+    let texts: Vec<(&str, String)> = all.into_iter().map(|(name, part)| (name, predicate_text(part))).collect();
+    serde_json::to_string(&texts).ok()
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use serde::Serialize;
 use storage::{State, StateError, StateRef, Store, View};
 
 use super::ask::{answer, named_tag, parse, plan_of};
+use super::audiences::Lookup;
 use super::past::Members;
 use super::{Answer, Question, Result, Space};
 use crate::query::bind::{Warning, request_fault};
@@ -88,13 +89,14 @@ impl Space {
     pub fn sizes(&self, question: &Question, from: Option<Date>, to: Option<Date>) -> Result<Answer<Sizes>> {
         let start = Instant::now();
         let present = self.store.view();
-        let past = self.past_of(&present, question);
-        let mut days = self.kept_days()?;
+        let lookup = self.lookup(&present);
+        let past = self.past_of(&present, &lookup, question);
+        let mut days = self.store.state_days()?;
         days.retain(|day| from.is_none_or(|from| from <= *day) && to.is_none_or(|to| *day <= to));
         let known = days.iter().filter_map(|day| Some((*day, past.get(*day, None)?)));
         let mut found: BTreeMap<Date, Members> = known.collect();
         days.retain(|day| !found.contains_key(day));
-        let warnings = self.over_days(&present, question, &days, |ctx, day, plan| {
+        let warnings = self.over_days((&present, &lookup), question, &days, |ctx, day, plan| {
             let members = Members { living: count(ctx, plan)?, entered: None, left: None };
             past.put(day, None, members);
             found.insert(day, members);
@@ -104,23 +106,16 @@ impl Space {
         Ok(answer(Sizes { rows: rows.collect() }, &present, start, warnings))
     }
 
-    /// The days whose states are kept, ascending.
-    pub(super) fn kept_days(&self) -> Result<Vec<Date>> {
-        let mut days: Vec<Date> = self.store.snapshots()?.into_iter().filter_map(|info| info.date).collect();
-        days.sort_unstable();
-        Ok(days)
-    }
-
     /// Asks an audience of the states of some days. CURRENT_DATE is that day, unless the question says what it means.
     pub(super) fn over_days(
         &self,
-        present: &View,
+        (present, lookup): (&View, &Lookup<'_>),
         question: &Question,
         days: &[Date],
         mut each: impl FnMut(&Context<'_>, Date, &Node) -> Result<()>,
     ) -> Result<Vec<Warning>> {
         let mut warnings = Vec::new();
-        self.in_context(present, question, self.shared.limits.elapsed_ms_max, |ctx| {
+        self.in_context_of(present, lookup, None, question, self.shared.limits.elapsed_ms_max, |ctx| {
             let parsed = question.audience.as_ref().map(|audience| parse(audience, ctx)).transpose()?;
             // Of a question without any day its faults are told, too.
             plan_of(ctx, parsed.as_ref(), &mut warnings)?;

@@ -2,6 +2,7 @@
 //! Knows sets of two moments; what a snapshot or a state is comes from `frozen` and `states`.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -100,8 +101,8 @@ impl Space {
             TrendBy::Day => {
                 let asked = Some(Where::Text(format!("in_audience('{name}')")));
                 let question = Question { audience: asked, ..question.clone() };
-                let past = self.past_of(&view, &question);
-                let days = self.kept_days()?;
+                let past = self.past_of(&view, &lookup, &question);
+                let days = self.store.state_days()?;
                 let days = &days[needed(&days, from, to)];
                 let before = |at: usize| at.checked_sub(1).map(|before| days[before]);
                 let known: Vec<_> = days.iter().zip(0..).map(|(day, at)| past.get(*day, before(at))).collect();
@@ -110,14 +111,14 @@ impl Space {
                 let mut found: BTreeMap<Date, Members> =
                     days.iter().zip(&known).filter_map(|(day, known)| Some((*day, (*known)?))).collect();
                 let mut held: Option<(Date, RoaringBitmap)> = None;
-                warnings = self.over_days(&view, &question, &asked, |ctx, date, plan| {
+                warnings = self.over_days((&view, &lookup), &question, &asked, |ctx, date, plan| {
                     let ids = collect(ctx, plan, 0, u64::MAX)?;
                     let set = RoaringBitmap::from_sorted_iter(ids).unwrap_or_default();
-                    if !found.contains_key(&date) {
+                    if let Entry::Vacant(place) = found.entry(date) {
                         // The one held is of the day before: where a row is asked for, so is that.
                         let members = compared(&set, held.as_ref().map(|(_, before)| before));
                         past.put(date, held.as_ref().map(|(before, _)| *before), members);
-                        found.insert(date, members);
+                        place.insert(members);
                     }
                     held = Some((date, set));
                     Ok(())

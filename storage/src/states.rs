@@ -164,6 +164,11 @@ impl States {
         }
     }
 
+    /// The days that have a state of their own, ascending.
+    pub(crate) fn days(&self, space: &Path) -> Result<Vec<Date>> {
+        Ok(self.known(space)?.iter().filter_map(|known| known.date).collect())
+    }
+
     fn known(&self, space: &Path) -> Result<Arc<Vec<Known>>> {
         let mut known = locked(&self.known);
         if let Some(known) = &*known {

@@ -351,6 +351,14 @@ impl Store {
         self.shared.states.get(&self.shared.dir, wanted, self.today(), || self.view())
     }
 
+    /// The days whose states are kept, ascending.
+    ///
+    /// # Errors
+    /// [`Error::Io`], [`Error::Corrupt`].
+    pub fn state_days(&self) -> Result<Vec<Date>> {
+        self.shared.states.days(&self.shared.dir)
+    }
+
     /// Changes whenever an earlier state may be another than before.
     pub fn state_changes(&self) -> u64 {
         self.shared.states.changes()

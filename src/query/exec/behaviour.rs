@@ -623,3 +623,41 @@ pub(super) fn among_live(set: ChunkSet, live: ContainerRef<'_>, scratch: &mut Sc
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whether a sum of some values passes, kept in few bits.
+    fn passes<S: SmallSum>(values: &[u32], range: Range) -> bool {
+        let mut sums = vec![S::default(); PAGE];
+        sums[77] = values.iter().fold(S::default(), |sum, value| sum.plus(*value));
+        let mut bits = [0; PAGE_WORDS];
+        S::mark(&sums, range, &mut bits);
+        bits[77 / 64] >> (77 % 64) & 1 == 1
+    }
+
+    #[test]
+    fn sums_that_stop_pass_as_those_that_do_not() {
+        let all = |values: &[u32], low: i64, high: i64| {
+            let (range, most) = (Range { low, high }, i64::from(u16::MAX));
+            let sum: i64 = values.iter().map(|value| i64::from(*value)).sum();
+            let wanted = (low..=high).contains(&sum);
+            assert_eq!(passes::<u32>(values, range), wanted, "{values:?} {range:?}");
+            if low < most && (high < most || high == i64::MAX) {
+                assert_eq!(passes::<u16>(values, range), wanted, "{values:?} {range:?}");
+            }
+        };
+        for sum in [0u32, 1, 9_999, 10_000, 65_533, 65_534, 65_535, 65_536, 70_000, u32::MAX - 1] {
+            for low in [1, 10_000, 65_534, 65_535, 65_536, i64::from(u32::MAX) - 1] {
+                for high in [10_000, 65_534, 65_535, i64::from(u32::MAX) - 1, i64::MAX] {
+                    if low <= high {
+                        all(&[sum], low, high);
+                        all(&[sum / 3, sum - sum / 3], low, high);
+                        all(&[u32::MAX - 1, sum], low, high);
+                    }
+                }
+            }
+        }
+    }
+}
