@@ -369,7 +369,13 @@ impl BehaviourLeaf<'_> {
                 mark_few(amounts, lows, |amount| test.passes(amount) != self.behaviour.negated, &mut bits);
             }
         }
-        compact_bits(bits, lows.len(), scratch)
+        if lows.len() as u32 > IDS_MAX {
+            return ChunkSet::Bits(bits);
+        }
+        let mut ids = scratch.ids();
+        kernels::push_bits(&bits, kernels::count(&bits), &mut ids);
+        scratch.recycle(ChunkSet::Bits(bits));
+        ChunkSet::Ids(ids)
     }
 
     /// Whose amount passes.
@@ -576,17 +582,6 @@ impl Sums {
     fn are_wide(&self) -> bool {
         self.most >= 1 << 63
     }
-}
-
-/// Bits as ids, where no more than so many are set and those are few.
-fn compact_bits(bits: Box<Bits>, at_most: usize, scratch: &mut Scratch) -> ChunkSet {
-    if at_most as u32 > IDS_MAX {
-        return ChunkSet::Bits(bits);
-    }
-    let mut ids = scratch.ids();
-    kernels::push_bits(&bits, kernels::count(&bits), &mut ids);
-    scratch.recycle(ChunkSet::Bits(bits));
-    ChunkSet::Ids(ids)
 }
 
 /// Sorted ids as ids or bits.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use storage::View;
 use storage::container::ContainerRef;
-use storage::ids::{KNOWN, STRIPE_CHUNKS, STRIPE_PROFILES};
+use storage::ids::{KNOWN, STRIPE_CHUNKS};
 
 use super::behaviour::BehaviourLeaf;
 use super::in_order::InOrderLeaf;
@@ -130,7 +130,7 @@ fn resolve_leaf<'a>(view: &'a View, leaf: &'a Leaf, share: &Share) -> Result<Str
             StripeNode::InOrder(Box::new(InOrderLeaf { steps, in_order, live: live(view, stripe)? }))
         }
         LeafKind::Bucket { seed, of, low, high } => {
-            StripeNode::Bucket(BucketLeaf::new(*seed, *of, *low, *high, stripe as u32 * STRIPE_PROFILES))
+            StripeNode::Bucket(BucketLeaf::new(*seed, *of, *low, *high, share.first_one_id(0)))
         }
     })
 }

@@ -5,6 +5,7 @@
 use storage::container::Bits;
 
 use super::level::at_levels;
+use super::spans::{rank, set_before};
 
 /// Up to so many different values are told apart.
 pub const SEEN_MAX: i64 = 4;
@@ -16,15 +17,9 @@ at_levels! {
     /// Sees rows, each `id << 16 | value` with an id that is set in `bits` and a value that is not 0; `seen` has a place
     /// for each id set, by rank, at first 0.
     pub fn see(bits: &Bits, rows: &[u32], seen: &mut [u64]) {
-        let (mut before, mut sum) = ([0u16; storage::ids::CHUNK_WORDS], 0u16);
-        for (before, word) in before.iter_mut().zip(bits) {
-            *before = sum;
-            // Beyond the last of a full chunk nothing is looked up.
-            sum = sum.wrapping_add(word.count_ones() as u16);
-        }
+        let before = set_before(bits);
         for row in rows {
-            let (word, bit, value) = ((row >> 22) as usize, row >> 16 & 63, u64::from(row & 0xFFFF));
-            let rank = before[word].wrapping_add((bits[word] & ((1 << bit) - 1)).count_ones() as u16);
+            let (rank, value) = (rank(bits, &before, (row >> 16) as u16), u64::from(row & 0xFFFF));
             if let Some(seen) = seen.get_mut(usize::from(rank)) {
                 *seen = with(*seen, value);
             }

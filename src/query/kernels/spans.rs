@@ -6,7 +6,7 @@
 #![allow(unsafe_code)] // the dispatch by level
 
 use storage::container::Bits;
-use storage::ids::PAGE_WORDS;
+use storage::ids::{CHUNK_WORDS, PAGE_WORDS};
 
 use super::codes::PageBits;
 use super::level::at_levels;
@@ -56,17 +56,8 @@ at_levels! {
 
     /// Appends, for each of some ids that are set in `bits`, how many are set before it.
     pub fn push_ranks(bits: &Bits, ids: &[u16], out: &mut Vec<u16>) {
-        let mut before = [0u16; storage::ids::CHUNK_WORDS];
-        let mut sum = 0u16;
-        for (before, word) in before.iter_mut().zip(bits) {
-            *before = sum;
-            // The last of a full chunk would be 65,536, which is nobody's rank.
-            sum = sum.wrapping_add(word.count_ones() as u16);
-        }
-        out.extend(ids.iter().map(|id| {
-            let word = usize::from(id >> 6);
-            before[word].wrapping_add((bits[word] & ((1 << (id & 63)) - 1)).count_ones() as u16)
-        }));
+        let before = set_before(bits);
+        out.extend(ids.iter().map(|id| rank(bits, &before, *id)));
     }
 
     /// Appends the owner of each of some rows of a page, by the number of its span: `before` spans begin before the page,
@@ -83,6 +74,24 @@ at_levels! {
             owners.get(begun.wrapping_sub(1)).copied().unwrap_or_default()
         }));
     }
+}
+
+/// How many bits are set before each word. Of a full chunk 65,536 are before its end, which nobody asks for.
+#[inline(always)]
+pub(super) fn set_before(bits: &Bits) -> [u16; CHUNK_WORDS] {
+    let (mut before, mut sum) = ([0; CHUNK_WORDS], 0u16);
+    for (before, word) in before.iter_mut().zip(bits) {
+        *before = sum;
+        sum = sum.wrapping_add(word.count_ones() as u16);
+    }
+    before
+}
+
+/// How many bits are set before an id.
+#[inline(always)]
+pub(super) fn rank(bits: &Bits, before: &[u16; CHUNK_WORDS], id: u16) -> u16 {
+    let word = usize::from(id >> 6);
+    before[word].wrapping_add((bits[word] & ((1 << (id & 63)) - 1)).count_ones() as u16)
 }
 
 /// Marks the rows that have a marked one before them in their span.
@@ -116,7 +125,7 @@ fn after_in_word(marked: u64, starts: u64, carry: &mut bool) -> u64 {
 mod tests {
     use super::super::at_each_level;
     use super::*;
-    use storage::ids::{CHUNK_WORDS, PAGE_PROFILES};
+    use storage::ids::PAGE_PROFILES;
 
     const PAGE: usize = PAGE_PROFILES as usize;
 
