@@ -9,8 +9,8 @@
 //! So no question waits in a queue behind a long one: several at once are the scheduler's matter, which is fair.
 
 use std::ops::Range;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use crossbeam::channel::{Receiver, Sender, TryRecvError, unbounded};
@@ -18,9 +18,13 @@ use crossbeam::channel::{Receiver, Sender, TryRecvError, unbounded};
 /// A question is led alone for so long before anyone is called to help: about what the call costs.
 const ALONE: Duration = Duration::from_micros(20);
 /// Help is called only if at least so much is left to do.
-const LEFT_WORTH_HELP: Duration = Duration::from_micros(100);
+const LEFT_WORTH_HELP: Duration = Duration::from_micros(60);
+/// The same where a helper is awake: a call costs next to nothing then.
+const LEFT_WORTH_AWAKE_HELP: Duration = Duration::from_micros(15);
 /// A lead that has finished a question looks out for the next one so long before it sleeps.
 const LOOKOUT: Duration = Duration::from_micros(50);
+/// And a helper so long.
+const HELPERS_LOOKOUT: Duration = Duration::from_micros(100);
 /// Threads that lead questions, for each core.
 const LEADS_A_CORE: usize = 8;
 /// A group is cut up into so many shares at most: each has to be prepared for.
@@ -59,7 +63,27 @@ type Job = Box<dyn FnOnce() + Send>;
 pub struct Threads {
     helpers: rayon::ThreadPool,
     free_helpers: AtomicUsize,
+    lookout: Arc<Lookout>,
     leads: Sender<Job>,
+}
+
+/// Helpers that look out for the next call.
+#[derive(Default)]
+struct Lookout {
+    awake: AtomicUsize,
+    calls: AtomicUsize,
+}
+
+impl Lookout {
+    /// Waits for the next call, but not for long.
+    fn stay(&self) {
+        self.awake.fetch_add(1, Ordering::Relaxed);
+        let (calls, begun) = (self.calls.load(Ordering::Relaxed), Instant::now());
+        while self.calls.load(Ordering::Relaxed) == calls && begun.elapsed() < HELPERS_LOOKOUT {
+            std::thread::yield_now();
+        }
+        self.awake.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// Helpers that a question has taken; given back when dropped.
@@ -98,7 +122,7 @@ impl Threads {
                 }
             })?;
         }
-        Ok(Threads { helpers, free_helpers: AtomicUsize::new(cores - 1), leads })
+        Ok(Threads { helpers, free_helpers: AtomicUsize::new(cores - 1), lookout: Arc::default(), leads })
     }
 
     /// Runs a job on a thread that leads questions; for callers that must not wait.
@@ -137,7 +161,11 @@ impl Threads {
             let done = share.end;
             each(&mut partial, share)?;
             let (left, elapsed) = (work.units - done, begun.elapsed());
-            if left > 0 && elapsed >= ALONE && elapsed * left as u32 / done as u32 >= LEFT_WORTH_HELP {
+            let (alone, worth) = match self.lookout.awake.load(Ordering::Relaxed) {
+                0 => (ALONE, LEFT_WORTH_HELP),
+                _ => (Duration::ZERO, LEFT_WORTH_AWAKE_HELP),
+            };
+            if left > 0 && elapsed >= alone && elapsed * left as u32 / done as u32 >= worth {
                 taken = Some(self.take(left)).filter(|taken| taken.count > 0);
                 break;
             }
@@ -175,8 +203,15 @@ impl Threads {
         if helped == 0 {
             return lead();
         }
+        self.lookout.calls.fetch_add(1, Ordering::Relaxed);
         self.helpers.in_place_scope(|scope| {
-            (0..helped).for_each(|_| scope.spawn(|_| help()));
+            for _ in 0..helped {
+                scope.spawn(|_| {
+                    help();
+                    let lookout = self.lookout.clone();
+                    self.helpers.spawn(move || lookout.stay());
+                });
+            }
             lead()
         })
     }
