@@ -33,7 +33,7 @@ use crate::query::{self, Binder, Budget, Column, Context, Node};
 const TOP_DEFAULT: usize = 100;
 
 /// An audience as asked: text, or a rule tree; left out, everyone.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize)]
 #[serde(untagged)]
 pub enum Where {
     /// What stands after WHERE.
@@ -433,11 +433,16 @@ impl Space {
         let mut warnings = Vec::new();
         let view = self.view_for(question, &mut warnings)?;
         self.in_context(&view, question, elapsed_ms_max, |ctx| {
-            let parsed = question.audience.as_ref().map(|w| parse(w, ctx)).transpose()?;
-            let base = question.base.as_ref().map(|w| parse(w, ctx)).transpose()?;
-            let audience = plan_of(ctx, parsed.as_ref(), &mut warnings)?;
-            let base = plan_of(ctx, base.as_ref(), &mut warnings)?;
-            let mut asked = Asked { ctx, audience: &audience, base: &base, predicate: parsed.as_ref(), warnings };
+            let audience = self.planned(ctx, question, question.audience.as_ref(), &mut warnings)?;
+            let base = self.planned(ctx, question, question.base.as_ref(), &mut warnings)?;
+            let everyone = Node::Everyone;
+            let mut asked = Asked {
+                ctx,
+                audience: audience.as_ref().map_or(&everyone, |planned| &planned.plan),
+                base: base.as_ref().map_or(&everyone, |planned| &planned.plan),
+                predicate: audience.as_ref().map(|planned| &planned.parsed),
+                warnings,
+            };
             let value = run(&mut asked)?;
             Ok(answer(value, &view, start, asked.warnings))
         })

@@ -11,7 +11,7 @@ use queryparser::Parsed;
 use queryparser::ast::Predicate;
 use serde::{Deserialize, Serialize};
 use storage::schema::is_name;
-use storage::{FrozenSets, Request, View};
+use storage::{FrozenSets, Request, Store, View};
 
 use super::ask::{answer, parse_limited};
 use super::frozen::{FrozenMemory, frozen_of};
@@ -139,9 +139,10 @@ pub(super) struct Lookup<'a> {
     pub(super) catalogue: u64,
     /// And which earlier states there are.
     pub(super) state_changes: u64,
-    /// The present's data version, and its day.
+    /// The present's data version.
     pub(super) present: u64,
-    pub(super) today: Date,
+    /// Which tells the day that it is.
+    pub(super) store: &'a Store,
     pub(super) memory: &'a Memory,
     /// Who is in which, where that was found already.
     pub(super) members: &'a Mutex<MembersMemory>,
@@ -154,7 +155,7 @@ impl Lookup<'_> {
         let looks_at_present = self
             .built_of(&saved.parsed.ast)
             .is_none_or(|all| looks_back(&saved.parsed.ast) || all.values().any(|of| looks_back(&of.parsed.ast)));
-        let present = looks_at_present.then_some((self.present, self.today));
+        let present = looks_at_present.then_some((self.present, self.store.today()));
         (saved.name.clone(), saved.version, (self.catalogue, self.state_changes), moment.clone(), present)
     }
 
@@ -313,8 +314,8 @@ impl Space {
         let (saved, frozen, catalogue) = (view.audiences().clone(), view.frozen().clone(), view.catalogue());
         let (memory, limits) = (&self.audiences, &self.shared.limits);
         let state_changes = self.store.state_changes();
-        let (present, today) = (view.data_version(), self.store.today());
-        Lookup { saved, frozen, catalogue, state_changes, present, today, memory, members: &memory.members, limits }
+        let (present, store) = (view.data_version(), &self.store);
+        Lookup { saved, frozen, catalogue, state_changes, present, store, memory, members: &memory.members, limits }
     }
 
     /// Saves an audience under a name; the same again changes nothing.

@@ -18,6 +18,7 @@ mod frozen;
 mod links;
 mod lookalike;
 mod past;
+mod plans;
 mod states;
 mod trend;
 mod upserts;
@@ -125,6 +126,7 @@ pub struct Space {
     audiences: audiences::Memory,
     watching: watch::Watching,
     past: past::Past,
+    plans: plans::Plans,
     shared: Arc<Shared>,
 }
 
@@ -201,6 +203,7 @@ impl Engine {
             remembered: query::Remembered::default(),
             audiences: audiences::Memory::default(),
             past: past::Past::default(),
+            plans: plans::Plans::default(),
             watching: watch::Watching::default(),
             shared: self.shared.clone(),
         });

@@ -2,7 +2,8 @@
 //! Knows the calendar; knows no files.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::ops::Range;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::civil::{Date, ISOWeekDate};
 use jiff::tz::TimeZone;
@@ -67,11 +68,32 @@ fn before(today: Date, span: jiff::Span) -> Date {
 
 /// What the time is: the system's clock, unless somebody wants to live through months in a moment.
 #[derive(Clone)]
-pub struct Clock(Arc<dyn Fn() -> Timestamp + Send + Sync>);
+pub struct Clock {
+    now: Arc<dyn Fn() -> Timestamp + Send + Sync>,
+    /// The day that was asked for last: a zone is looked up once a day.
+    day: Arc<Mutex<Option<Day>>>,
+}
+
+/// A day of a zone, and the moments from which and up to which it is that day.
+struct Day {
+    time_zone: String,
+    date: Date,
+    moments: Range<Timestamp>,
+}
+
+impl Day {
+    /// The day of a moment; none where the calendar ends.
+    fn of(at: Timestamp, time_zone: &str) -> Option<Day> {
+        let zoned = at.to_zoned(zone(time_zone));
+        let from = zoned.start_of_day().ok()?;
+        let to = zoned.tomorrow().and_then(|next| next.start_of_day()).ok()?;
+        Some(Day { time_zone: time_zone.into(), date: zoned.date(), moments: from.timestamp()..to.timestamp() })
+    }
+}
 
 impl Default for Clock {
     fn default() -> Self {
-        Clock(Arc::new(Timestamp::now))
+        Clock::new(Timestamp::now)
     }
 }
 
@@ -84,23 +106,33 @@ impl std::fmt::Debug for Clock {
 impl Clock {
     /// A clock that shows what `now` says.
     pub fn new(now: impl Fn() -> Timestamp + Send + Sync + 'static) -> Clock {
-        Clock(Arc::new(now))
+        Clock { now: Arc::new(now), day: Arc::default() }
     }
 
     /// This moment.
     pub fn now(&self) -> Timestamp {
-        (self.0)()
+        (self.now)()
     }
 
     /// Today in a zone; a zone was checked when it was set.
     pub fn today(&self, time_zone: &str) -> Date {
-        date_in(self.now(), time_zone)
+        let at = self.now();
+        let mut day = self.day.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(day) = day.as_ref().filter(|day| day.moments.contains(&at) && day.time_zone == time_zone) {
+            return day.date;
+        }
+        *day = Day::of(at, time_zone);
+        day.as_ref().map_or_else(|| date_in(at, time_zone), |day| day.date)
     }
 }
 
 /// The day of a moment in a zone.
 pub(crate) fn date_in(at: Timestamp, time_zone: &str) -> Date {
-    at.to_zoned(TimeZone::get(time_zone).unwrap_or(TimeZone::UTC)).date()
+    at.to_zoned(zone(time_zone)).date()
+}
+
+fn zone(name: &str) -> TimeZone {
+    TimeZone::get(name).unwrap_or(TimeZone::UTC)
 }
 
 #[cfg(test)]
@@ -119,6 +151,28 @@ mod tests {
             today = today.tomorrow().unwrap();
         }
         dates.iter().map(Date::to_string).collect()
+    }
+
+    #[test]
+    fn a_day_ends_at_its_zones_midnight() {
+        let now = Arc::new(Mutex::new("2026-10-31T15:59:59Z".parse::<Timestamp>().unwrap()));
+        let shown = now.clone();
+        let clock = Clock::new(move || *shown.lock().unwrap());
+        let day = jiff::civil::date;
+        for (at, zone, today) in [
+            ("2026-10-31T15:59:59.999Z", "Asia/Shanghai", day(2026, 10, 31)),
+            ("2026-10-31T16:00:00Z", "Asia/Shanghai", day(2026, 11, 1)),
+            ("2026-10-31T16:00:00Z", "UTC", day(2026, 10, 31)),
+            ("2026-11-01T15:59:59Z", "Asia/Shanghai", day(2026, 11, 1)),
+            ("2026-10-31T10:00:00Z", "Asia/Shanghai", day(2026, 10, 31)),
+            // A day of 25 hours.
+            ("2026-11-01T04:00:00Z", "America/New_York", day(2026, 11, 1)),
+            ("2026-11-02T04:59:59Z", "America/New_York", day(2026, 11, 1)),
+            ("2026-11-02T05:00:00Z", "America/New_York", day(2026, 11, 2)),
+        ] {
+            *now.lock().unwrap() = at.parse().unwrap();
+            assert_eq!((clock.today(zone), clock.today(zone)), (today, today), "{at} {zone}");
+        }
     }
 
     #[test]

@@ -398,6 +398,26 @@ impl Node {
         }
     }
 
+    /// Bytes that it holds on the heap, about.
+    pub fn heap_bytes(&self) -> usize {
+        match self {
+            Node::Everyone | Node::Nobody => 0,
+            Node::And(nodes) | Node::Or(nodes) => nodes.iter().map(|n| size_of::<Node>() + n.heap_bytes()).sum(),
+            Node::Not(inner) => size_of::<Node>() + inner.heap_bytes(),
+            Node::Shared(_, inner) => size_of::<Node>() + inner.heap_bytes(),
+            Node::Leaf(leaf) => {
+                let own = match &leaf.kind {
+                    LeafKind::Ids(set) => set.heap_bytes(),
+                    LeafKind::Values { values, .. } => size_of_val(&values[..]),
+                    LeafKind::Lists { values, .. } => size_of_val(&values[..]),
+                    LeafKind::Column { test: ColumnTest::Any(values), .. } => size_of_val(&values[..]),
+                    _ => 0,
+                };
+                size_of::<Leaf>() + own
+            }
+        }
+    }
+
     /// How many profiles it holds, where headers say it.
     pub fn exact_count(&self, everyone: u64) -> Option<u64> {
         match self {

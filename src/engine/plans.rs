@@ -1,0 +1,154 @@
+//! Plans of questions that were asked of the same data before: neither read nor bound again.
+//! Knows questions and what their plans hang on; how they are run is `query`'s.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use jiff::civil::Date;
+use queryparser::ast::Predicate;
+use queryparser::{Parsed, predicate_text};
+
+use super::ask::{Where, parse, plan_of};
+use super::{Question, Result, Space};
+use crate::query::audiences::{looks_back, used_by};
+use crate::query::bind::Warning;
+use crate::query::frozen::snapshots_used_by;
+use crate::query::{Context, Node};
+
+/// Bytes that all plans may take, about; beyond it all are dropped.
+const BYTES_MAX: usize = 32 << 20;
+/// Bytes that one of them may take, about.
+const PLAN_BYTES_MAX: usize = 1 << 20;
+/// Bytes of a predicate for each of its text, about.
+const BYTES_A_LETTER: usize = 32;
+
+/// A predicate and what it is bound to.
+#[derive(Debug)]
+pub(super) struct Planned {
+    pub(super) parsed: Parsed<Predicate>,
+    pub(super) plan: Node,
+    warnings: Vec<Warning>,
+}
+
+impl Planned {
+    fn bytes(&self) -> usize {
+        self.plan.heap_bytes() + predicate_text(&self.parsed.ast).len() * BYTES_A_LETTER
+    }
+
+    /// Whether it hangs on nothing but the data, the day and the request: not on definitions, snapshots or other states.
+    fn is_of_data_alone(&self) -> bool {
+        let asked = &self.parsed.ast;
+        used_by(asked).is_empty() && snapshots_used_by(asked).is_empty() && !looks_back(asked)
+    }
+}
+
+/// Plans of one data version, by what was asked and by the day that it was asked of.
+#[derive(Debug, Default)]
+pub(super) struct Plans(Mutex<Memory>);
+
+#[derive(Debug, Default)]
+struct Memory {
+    data_version: u64,
+    plans: HashMap<Where, (Date, Arc<Planned>)>,
+    bytes: usize,
+}
+
+impl Plans {
+    fn get(&self, data_version: u64, as_of: Date, asked: &Where) -> Option<Arc<Planned>> {
+        let memory = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = memory.plans.get(asked).filter(|(of, _)| *of == as_of && memory.data_version == data_version);
+        found.map(|(_, planned)| planned.clone())
+    }
+
+    fn put(&self, data_version: u64, as_of: Date, asked: &Where, planned: &Arc<Planned>) {
+        let bytes = planned.bytes();
+        let mut memory = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // Of an older version than is remembered: nobody will ask that again.
+        if bytes > PLAN_BYTES_MAX || data_version < memory.data_version {
+            return;
+        }
+        if data_version > memory.data_version || memory.bytes + bytes > BYTES_MAX {
+            *memory = Memory { data_version, ..Memory::default() };
+        }
+        memory.bytes += bytes;
+        memory.plans.insert(asked.clone(), (as_of, planned.clone()));
+    }
+}
+
+impl Space {
+    /// The plan of an audience or base; none of everyone. Warnings are added to those there are.
+    pub(super) fn planned(
+        &self,
+        ctx: &Context<'_>,
+        question: &Question,
+        asked: Option<&Where>,
+        warnings: &mut Vec<Warning>,
+    ) -> Result<Option<Arc<Planned>>> {
+        let Some(asked) = asked else { return Ok(None) };
+        let (data_version, is_present) = (ctx.view.data_version(), question.state.is_none());
+        let known = is_present.then(|| self.plans.get(data_version, ctx.as_of, asked)).flatten();
+        let planned = match known {
+            Some(planned) => planned,
+            None => {
+                let parsed = parse(asked, ctx)?;
+                let mut warnings = Vec::new();
+                let plan = plan_of(ctx, Some(&parsed), &mut warnings)?;
+                let planned = Arc::new(Planned { parsed, plan, warnings });
+                if is_present && planned.is_of_data_alone() {
+                    self.plans.put(data_version, ctx.as_of, asked, &planned);
+                }
+                planned
+            }
+        };
+        warnings.extend(planned.warnings.iter().cloned());
+        Ok(Some(planned))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn planned(text: &str) -> Arc<Planned> {
+        let parsed = queryparser::parse_predicate(text, &queryparser::Limits::default()).unwrap();
+        Arc::new(Planned { parsed, plan: Node::Everyone, warnings: Vec::new() })
+    }
+
+    #[test]
+    fn a_plan_is_of_its_data_and_its_day() {
+        let plans = Plans::default();
+        let asked = |text: &str| Where::Text(text.into());
+        let day = |day| jiff::civil::date(2026, 11, day);
+        let is_known = |version, on, text| plans.get(version, day(on), &asked(text)).is_some();
+        plans.put(5, day(1), &asked("a"), &planned("a"));
+        assert!(is_known(5, 1, "a"));
+        assert!(!is_known(5, 2, "a") && !is_known(6, 1, "a") && !is_known(4, 1, "a") && !is_known(5, 1, "b"));
+        plans.put(4, day(1), &asked("b"), &planned("b"));
+        assert!(is_known(5, 1, "a") && !is_known(4, 1, "b"), "an older version is not what is remembered");
+        plans.put(6, day(1), &asked("b"), &planned("b"));
+        assert!(is_known(6, 1, "b") && !is_known(6, 1, "a") && !is_known(5, 1, "a"));
+    }
+
+    #[test]
+    fn what_hangs_on_more_than_the_data_is_bound_anew() {
+        for text in ["in_audience('a')", "NOT (b AND in_snapshot('a', DATE '2026-11-01'))", "was('then', b)"] {
+            assert!(!planned(text).is_of_data_alone(), "{text}");
+        }
+        assert!(planned("b AND spend >= (SELECT quantile(spend, 0.8) FROM profiles)").is_of_data_alone());
+    }
+
+    #[test]
+    fn plans_take_no_more_than_their_bytes() {
+        let plans = Plans::default();
+        let day = jiff::civil::date(2026, 11, 1);
+        let text = |n: usize| format!("city = '{n:0>20000}'");
+        for n in 0..200 {
+            plans.put(1, day, &Where::Text(text(n)), &planned(&text(n)));
+            assert!(plans.0.lock().unwrap().bytes <= BYTES_MAX);
+        }
+        assert!(plans.get(1, day, &Where::Text(text(199))).is_some());
+        let long = "x".repeat(PLAN_BYTES_MAX / BYTES_A_LETTER + 1);
+        plans.put(1, day, &Where::Text(long.clone()), &planned(&long));
+        assert!(plans.get(1, day, &Where::Text(long)).is_none());
+    }
+}
