@@ -328,6 +328,16 @@ pub fn tally(ctx: &Context<'_>, plan: &Node, tag: TagId) -> Result<Tally> {
     Ok(tally)
 }
 
+/// Time of going to a page of codes.
+const PAGE_NS: u64 = 10;
+/// Time of fetching a line of the cache that is not read in a row, from further away than the second cache.
+const LINE_NS: u64 = 4;
+/// And of one that nearly is.
+const NEXT_LINE_NS: u64 = 2;
+/// Bytes of a line.
+const LINE_BYTES: u64 = 64;
+/// Lines of a chunk's bits.
+const BITS_LINES: u64 = CHUNK_PROFILES as u64 / 8 / LINE_BYTES;
 /// Most values of a tag whose bitmaps are weighed against its forward part: of more, the containers alone cost more.
 const BITMAPS_WEIGHED_MAX: usize = 64;
 
@@ -359,11 +369,14 @@ fn tally_share(
     let known = bitmaps.value(KNOWN);
     let mut scratch = Scratch::default();
     let is_set = tag_type == Some(TagType::Set);
+    let code_lines = u64::from(CHUNK_PROFILES) * code_bytes(field.values().count().into()) / LINE_BYTES;
     let is_by_bitmaps = |members: u32, are_ids: bool, chunk: usize| {
         let members = u64::from(members);
         let costs_ns = by_value.iter().map(|(_, bitmap)| count_in_ns(members, are_ids, bitmap.containers[chunk]));
         let by_forward_ns = match tag_type {
-            Some(TagType::Category) => members + members / 4,
+            Some(TagType::Category) => {
+                members + members / 4 + members.min(CHUNK_PAGES as u64) * PAGE_NS + members.min(code_lines) * LINE_NS
+            }
             Some(TagType::Set) => members * 9,
             _ => u64::MAX,
         };
@@ -395,6 +408,15 @@ fn tally_share(
     Ok(())
 }
 
+/// Bytes of a code of a tag with so many values.
+fn code_bytes(values: u64) -> u64 {
+    match values {
+        0..=0xFF => 1,
+        0x100..=0xFFFF => 2,
+        _ => 4,
+    }
+}
+
 /// Time of counting the members, as ids or as bits, that are in a container: measured, see `exec::cost`.
 fn count_in_ns(members: u64, are_ids: bool, container: ContainerRef<'_>) -> u64 {
     match (container, are_ids) {
@@ -402,7 +424,7 @@ fn count_in_ns(members: u64, are_ids: bool, container: ContainerRef<'_>) -> u64 
         (ContainerRef::Array(ids), false) => 20 + ids.len() as u64 / 2,
         (ContainerRef::Array(ids), true) => 20 + (ids.len() as u64).min(members * 32) / 2 + members / 2,
         (_, false) => 150,
-        (_, true) => 10 + members / 2,
+        (_, true) => 10 + members / 2 + members.min(BITS_LINES) * NEXT_LINE_NS,
     }
 }
 

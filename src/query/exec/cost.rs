@@ -1,7 +1,7 @@
 //! What a node costs in one chunk: computed for everyone at once, or looked up for a candidate.
 //! Knows measured times; `exec` chooses by them, and no answer depends on them.
 //!
-//! Nanoseconds on one core of an x86-64 server with AVX-512, from the kernel benches; only their ratios matter.
+//! Nanoseconds on one core of x86-64 servers with AVX-512 or AVX2, from the kernel benches; only their ratios matter.
 
 use storage::column::{Codes, ColumnView};
 use storage::container::ContainerRef;
@@ -42,7 +42,7 @@ pub(super) fn pages_ns(column: &ColumnView<'_>, chunk: usize) -> u64 {
 pub(super) fn container_ns(container: ContainerRef<'_>) -> u64 {
     match container {
         ContainerRef::Empty => 2,
-        ContainerRef::Array(ids) => 20 + ids.len() as u64 / 2,
+        ContainerRef::Array(ids) => 60 + ids.len() as u64 * 4 / 5,
         ContainerRef::Bits(..) => 300,
         ContainerRef::Runs(runs, _) => 20 + runs.len() as u64 * 4,
     }

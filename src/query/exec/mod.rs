@@ -230,7 +230,7 @@ impl<'a> Stripe<'a> {
                 self.remove(inner, chunk, &mut bits, scratch);
                 ChunkSet::Bits(bits)
             }
-            StripeNode::And(nodes) => match self.conjunction(nodes, chunk, scratch) {
+            StripeNode::And(nodes) => match self.conjunction(nodes, chunk, cost::to_ids_ns(0), scratch) {
                 Conjunction::Ids(ids) => ChunkSet::Ids(ids),
                 Conjunction::Terms(mut terms, worked_out) => {
                     ChunkSet::Bits(self.settled(&mut terms, worked_out, scratch))
@@ -275,7 +275,7 @@ impl<'a> Stripe<'a> {
         if let Some(count) = self.count_dense(nodes, chunk) {
             return count;
         }
-        match self.conjunction(nodes, chunk, scratch) {
+        match self.conjunction(nodes, chunk, 0, scratch) {
             Conjunction::Ids(ids) => {
                 let count = ids.len() as u32;
                 scratch.recycle(ChunkSet::Ids(ids));
@@ -301,8 +301,15 @@ impl<'a> Stripe<'a> {
     }
 
     /// Few can be in it: the smallest child drives and the others are probed. Many: dense leaves are left where they
-    /// lie for one pass over all of them, and the rest is worked out for those that are still in.
-    fn conjunction(&self, nodes: &[StripeNode<'a>], chunk: usize, scratch: &mut Scratch) -> Conjunction<'a> {
+    /// lie for one pass over all of them, and the rest is worked out for those that are still in. `as_ids_ns` is what
+    /// it costs the caller if few are given as bits.
+    fn conjunction(
+        &self,
+        nodes: &[StripeNode<'a>],
+        chunk: usize,
+        as_ids_ns: u64,
+        scratch: &mut Scratch,
+    ) -> Conjunction<'a> {
         let uppers = nodes.iter().map(|n| self.upper(n, chunk));
         let Some((driver, upper)) = uppers.enumerate().min_by_key(|(_, upper)| *upper) else {
             return Conjunction::Ids(scratch.ids());
@@ -310,8 +317,8 @@ impl<'a> Stripe<'a> {
         if upper == 0 {
             return Conjunction::Ids(scratch.ids());
         }
-        let bits_ns = || nodes.iter().map(|n| n.bits_ns(chunk)).sum();
-        if upper as usize <= ARRAY_MAX && self.probes_ns(nodes, driver, upper, chunk) <= bits_ns() {
+        let bits_ns = || nodes.iter().map(|n| n.bits_ns(chunk)).sum::<u64>();
+        if upper as usize <= ARRAY_MAX && self.probes_ns(nodes, driver, upper, chunk) <= bits_ns() + as_ids_ns {
             let mut ids = self.eval_ids(&nodes[driver], chunk, scratch);
             let others = nodes.iter().enumerate().filter(|(at, _)| *at != driver).map(|(_, n)| n);
             self.probe(others, chunk, &mut ids, scratch);

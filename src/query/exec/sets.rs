@@ -67,7 +67,9 @@ impl ChunkSet {
                 if count as usize > ARRAY_MAX {
                     return Container::Bits(bits, count);
                 }
-                ContainerRef::Bits(&bits, count).to_container()
+                let mut ids = Vec::new();
+                kernels::push_bits(&bits, count, &mut ids);
+                Container::Array(ids)
             }
         }
     }
