@@ -8,6 +8,7 @@ use storage::container::ContainerRef;
 use storage::ids::CHUNK_PAGES;
 
 use super::StripeNode;
+use crate::query::plan::ColumnTest;
 
 /// What no other way costs as much as; a million of them still add up within 64 bits.
 const FAR_TOO_MUCH_NS: u64 = 1 << 40;
@@ -17,14 +18,14 @@ pub(super) fn to_ids_ns(count: u32) -> u64 {
     900 + u64::from(count)
 }
 
-/// Time of marking a page by its codes: bytes at 25 GB/s, or one by one where no kernel is wide.
-pub(super) fn page_ns(column: &ColumnView<'_>, page: usize) -> u64 {
+/// Time of marking a page by its codes, as a range or as a set: bytes at 25 GB/s, or one by one where no kernel is wide.
+fn page_ns(column: &ColumnView<'_>, page: usize, is_range: bool) -> u64 {
     let page = column.page(page);
     match page.codes {
         Codes::Constant(_) => 10,
         Codes::U8(_) => 170,
-        Codes::U16(_) if page.max_code < 1024 => 340,
-        Codes::U16(_) => 2500,
+        Codes::U16(_) if is_range || page.max_code < 1024 => 340,
+        Codes::U16(_) => 4500,
         Codes::U32(_) => 700,
         Codes::U64(_) => 4000,
     }
@@ -34,8 +35,8 @@ pub(super) fn page_ns(column: &ColumnView<'_>, page: usize) -> u64 {
 const OF_PROFILE_NS: u64 = 800;
 
 /// Time of marking all pages of a chunk.
-pub(super) fn pages_ns(column: &ColumnView<'_>, chunk: usize) -> u64 {
-    (chunk * CHUNK_PAGES..(chunk + 1) * CHUNK_PAGES).map(|page| page_ns(column, page)).sum()
+pub(super) fn pages_ns(column: &ColumnView<'_>, chunk: usize, is_range: bool) -> u64 {
+    (chunk * CHUNK_PAGES..(chunk + 1) * CHUNK_PAGES).map(|page| page_ns(column, page, is_range)).sum()
 }
 
 /// Time of setting or clearing a container's ids in bits.
@@ -59,7 +60,7 @@ impl StripeNode<'_> {
             StripeNode::Values(leaf) => leaf.bits_ns(chunk),
             StripeNode::Column(leaf) => match leaf.known_count(chunk) {
                 Some(_) => 100,
-                None => pages_ns(&leaf.column, chunk),
+                None => pages_ns(&leaf.column, chunk, matches!(leaf.test, ColumnTest::Range(_))),
             },
             StripeNode::Lists(_) => FAR_TOO_MUCH_NS,
             StripeNode::Bucket(_) => 9000,

@@ -147,8 +147,9 @@ impl<'a> ValuesLeaf<'a> {
         bitmaps: Vec<[ContainerRef<'a>; STRIPE_CHUNKS]>,
         known: [ContainerRef<'a>; STRIPE_CHUNKS],
     ) -> ValuesLeaf<'a> {
-        let by_column =
-            std::array::from_fn(|chunk| bitmaps.is_empty() || pages_ns(&column, chunk) < bitmaps_ns(&bitmaps, chunk));
+        let by_column = std::array::from_fn(|chunk| {
+            bitmaps.is_empty() || pages_ns(&column, chunk, false) < bitmaps_ns(&bitmaps, chunk)
+        });
         ValuesLeaf { column, set, bitmaps, known, by_column }
     }
 
@@ -162,7 +163,7 @@ impl<'a> ValuesLeaf<'a> {
     }
 
     pub(super) fn bits_ns(&self, chunk: usize) -> u64 {
-        if self.by_column[chunk] { pages_ns(&self.column, chunk) } else { bitmaps_ns(&self.bitmaps, chunk) }
+        if self.by_column[chunk] { pages_ns(&self.column, chunk, false) } else { bitmaps_ns(&self.bitmaps, chunk) }
     }
 
     pub(super) fn is_by_column(&self, chunk: usize) -> bool {

@@ -198,13 +198,11 @@ pub fn write_places(bits: &PageBits, out: &mut PagePlaces) -> usize {
     ids::write_bits(bits, out)
 }
 
-/// A set of values that lie close together: a bit for each, from the first on; and a byte for each where that is small.
+/// A set of values that lie close together: a bit for each, from the first on.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CodeSet {
     first: i64,
     bits: Vec<u64>,
-    /// By value less `first`; empty where the values span more.
-    table: Option<Box<[u8; 1 << 16]>>,
 }
 
 impl CodeSet {
@@ -217,16 +215,11 @@ impl CodeSet {
     pub fn of(first: i64, last: i64, values: impl IntoIterator<Item = i64>) -> CodeSet {
         let span = (last - first + 1).max(0) as usize;
         let mut bits = vec![0u64; span.div_ceil(64)];
-        // Enough values for the byte table to pay: fewer fit in registers.
-        let mut table = (1 << 8..=1 << 16).contains(&span).then(|| Box::new([0u8; 1 << 16]));
         for value in values {
             let at = (value - first) as usize;
             bits[at / 64] |= 1 << (at % 64);
-            if let Some(table) = &mut table {
-                table[at] = 1;
-            }
         }
-        CodeSet { first, bits, table }
+        CodeSet { first, bits }
     }
 
     /// Whether a value is in it.
@@ -245,56 +238,104 @@ impl CodeSet {
     pub fn bounds(&self) -> (i64, i64) {
         (self.first, self.first + self.bits.len() as i64 * 64 - 1)
     }
+}
 
-    /// Its bits by code of a page with that base; 0, unknown, is never in it.
+/// Values that are looked for in pages.
+trait Wanted {
+    /// Whether it is one of them.
+    fn has(&self, value: i64) -> bool;
+    /// A bit for each code of a page with that base, below `WORDS` * 64; 0, unknown, is never one of them.
+    fn by_code<const WORDS: usize>(&self, base: i64) -> [u64; WORDS];
+}
+
+impl Wanted for CodeSet {
+    #[inline]
+    fn has(&self, value: i64) -> bool {
+        self.contains(value)
+    }
+
     fn by_code<const WORDS: usize>(&self, base: i64) -> [u64; WORDS] {
         // Code c stands for base + c - 1, which is bit base + c - 1 - first.
         let shift = base.wrapping_sub(1).wrapping_sub(self.first);
-        let word_at = |at: i64| usize::try_from(at).ok().and_then(|at| self.bits.get(at)).copied().unwrap_or(0);
         let (words, bits) = (shift.div_euclid(64), shift.rem_euclid(64));
         let mut out = [0; WORDS];
-        for (word, at) in out.iter_mut().zip(words..) {
-            *word = word_at(at) >> bits;
-            if bits > 0 {
-                *word |= word_at(at.wrapping_add(1)) << (64 - bits);
-            }
+        // Each of its words goes to one of theirs, and what is beyond that to the one before.
+        let mut add = |words: i64, left: i64| {
+            let [from, to] = [words, words.saturating_neg()].map(|at| usize::try_from(at).unwrap_or(0));
+            let (from, to) = (self.bits.get(from..).unwrap_or(&[]), out.get_mut(to..).unwrap_or(&mut []));
+            let moved = |word: u64| if left < 0 { word >> -left } else { word << left };
+            to.iter_mut().zip(from).for_each(|(to, from)| *to |= moved(*from));
+        };
+        add(words, -bits);
+        if bits > 0 {
+            add(words.saturating_add(1), 64 - bits);
         }
         out[0] &= !1;
         out
     }
 }
 
-/// Marks the ids of a page whose value is in a set.
-pub fn lookup(page: &Page<'_>, set: &CodeSet, out: &mut PageBits) {
-    match page.codes {
-        Codes::Constant(code) => {
-            out.fill(if page.value_of(code).is_some_and(|v| set.contains(v)) { u64::MAX } else { 0 })
+/// Sorted.
+impl Wanted for [i64] {
+    #[inline]
+    fn has(&self, value: i64) -> bool {
+        self.binary_search(&value).is_ok()
+    }
+
+    fn by_code<const WORDS: usize>(&self, base: i64) -> [u64; WORDS] {
+        let mut out = [0; WORDS];
+        for code in codes_of(self, base, WORDS as u64 * 64 - 1) {
+            out[code as usize / 64] |= 1 << (code % 64);
         }
-        Codes::U8(codes) => lookup_u8(codes, &set.by_code::<4>(page.base), out),
-        Codes::U16(codes) => {
-            #[cfg(target_arch = "x86_64")]
-            if level() == Level::Avx512 && page.max_code < 1024 {
-                // SAFETY: the level is never above what the processor reports to have.
-                return unsafe { x86::lookup_u16(codes, &set.by_code::<16>(page.base), out) };
-            }
-            let shift = page.base.wrapping_sub(1).wrapping_sub(set.first);
-            match &set.table {
-                // Every code's place in the table is its own, wrapped or not, for places span no more than the table.
-                Some(table) if shift >= -1 && shift.saturating_add_unsigned(page.max_code) < 1 << 16 => {
-                    let shift = shift as u16;
-                    mark(codes, |code| table[usize::from(code.wrapping_add(shift))] & u8::from(code != 0) == 1, out);
-                }
-                _ => mark(codes, |code| in_set(page, set, code.into()), out),
-            }
-        }
-        Codes::U32(codes) => mark(codes, |code| in_set(page, set, code.into()), out),
-        Codes::U64(codes) => mark(codes, |code| in_set(page, set, code), out),
+        out
     }
 }
 
+/// The codes of sorted values in a page with that base, up to the greatest.
+fn codes_of(values: &[i64], base: i64, max_code: u64) -> impl Iterator<Item = u64> {
+    let from = values.partition_point(|value| *value < base);
+    let codes = values[from..].iter().map(move |value| (value.wrapping_sub(base) as u64).saturating_add(1));
+    codes.take_while(move |code| *code <= max_code)
+}
+
+/// Marks the ids of a page whose value is in a set.
+pub fn lookup(page: &Page<'_>, set: &CodeSet, out: &mut PageBits) {
+    mark_wanted(page, set, out);
+}
+
+fn mark_wanted<W: Wanted + ?Sized>(page: &Page<'_>, wanted: &W, out: &mut PageBits) {
+    let has = |code: u64| page.value_of(code).is_some_and(|value| wanted.has(value));
+    match page.codes {
+        Codes::Constant(code) => out.fill(if has(code) { u64::MAX } else { 0 }),
+        Codes::U8(codes) => lookup_u8(codes, &wanted.by_code(page.base), out),
+        Codes::U16(codes) => {
+            #[cfg(target_arch = "x86_64")]
+            if page.max_code < 1024 {
+                match level() {
+                    // SAFETY: the level is never above what the processor reports to have.
+                    Level::Avx512 => return unsafe { x86::lookup_u16(codes, &wanted.by_code(page.base), out) },
+                    // SAFETY: as above.
+                    Level::Avx2 => return unsafe { x86::lookup_u16_by_32(codes, &wanted.by_code(page.base), out) },
+                    Level::Baseline => {}
+                }
+            }
+            mark_by_bits(codes, &wanted.by_code(page.base), out);
+        }
+        Codes::U32(codes) => mark(codes, |code| has(code.into()), out),
+        Codes::U64(codes) => mark(codes, has, out),
+    }
+}
+
+/// A bit for each number of 16 bits.
+type Bits16 = [u64; 1 << 10];
+
 #[inline(always)]
-fn in_set(page: &Page<'_>, set: &CodeSet, code: u64) -> bool {
-    page.value_of(code).is_some_and(|value| set.contains(value))
+fn has_bit(bits: &Bits16, at: u16) -> bool {
+    bits[usize::from(at >> 6)] >> (at & 63) & 1 == 1
+}
+
+fn mark_by_bits(codes: &[u16], bits: &Bits16, out: &mut PageBits) {
+    mark(codes, |code| has_bit(bits, code), out);
 }
 
 fn lookup_u8(codes: &[u8], set: &[u64; 4], out: &mut PageBits) {
@@ -311,16 +352,49 @@ fn lookup_u8(codes: &[u8], set: &[u64; 4], out: &mut PageBits) {
     mark(codes, |code| table[usize::from(code)] == 1, out);
 }
 
+/// Most codes that each code of a page is compared with.
+const COMPARED_MAX: usize = 8;
+
+at_levels! {
+    fn mark_any_u16(codes: &[u16], wanted: &[u16; COMPARED_MAX], out: &mut PageBits) {
+        mark(codes, |code| wanted.iter().fold(false, |is, one| is | (code == *one)), out);
+    }
+
+    fn mark_any_u32(codes: &[u32], wanted: &[u32; COMPARED_MAX], out: &mut PageBits) {
+        mark(codes, |code| wanted.iter().fold(false, |is, one| is | (code == *one)), out);
+    }
+}
+
 /// Marks the ids of a page whose known value is any of a sorted list.
 pub fn code_set(page: &Page<'_>, values: &[i64], out: &mut PageBits) {
-    let has = |code: u64| page.value_of(code).is_some_and(|value| values.binary_search(&value).is_ok());
-    match page.codes {
-        Codes::Constant(code) => out.fill(if has(code) { u64::MAX } else { 0 }),
-        Codes::U8(codes) => mark(codes, |code| has(code.into()), out),
-        Codes::U16(codes) => mark(codes, |code| has(code.into()), out),
-        Codes::U32(codes) => mark(codes, |code| has(code.into()), out),
-        Codes::U64(codes) => mark(codes, has, out),
+    let (mut few, mut count) = ([0; COMPARED_MAX], 0);
+    for (at, code) in codes_of(values, page.base, page.max_code).take(COMPARED_MAX + 1).enumerate() {
+        // The first one fills all places, so that none is left for the unknown.
+        if at == 0 {
+            few.fill(code);
+        } else if let Some(place) = few.get_mut(at) {
+            *place = code;
+        }
+        count = at + 1;
     }
+    match page.codes {
+        _ if count == 0 => out.fill(0),
+        Codes::U16(codes) if count <= COMPARED_MAX => mark_any_u16(codes, &few.map(|code| code as u16), out),
+        Codes::U32(codes) if count <= COMPARED_MAX => mark_any_u32(codes, &few.map(|code| code as u32), out),
+        Codes::U32(codes) => mark_near(codes, values, page, out),
+        Codes::U64(codes) => mark_near(codes, values, page, out),
+        _ => mark_wanted(page, values, out),
+    }
+}
+
+/// Looks for those codes alone that have their lower half in common with one that is wanted.
+fn mark_near<C: Copy + Into<u64>>(codes: &[C], values: &[i64], page: &Page<'_>, out: &mut PageBits) {
+    let mut near: Bits16 = [0; 1 << 10];
+    for code in codes_of(values, page.base, page.max_code) {
+        near[usize::from(code as u16 >> 6)] |= 1 << (code & 63);
+    }
+    let has = |code: u64| page.value_of(code).is_some_and(|value| values.has(value));
+    mark(codes, |code| has_bit(&near, code.into() as u16) && has(code.into()), out);
 }
 
 /// What the known codes of some members of a page come to.
@@ -412,7 +486,7 @@ mod tests {
 
         #[test]
         fn look_ups_mark_what_is_in_the_set(
-            seed in any::<u64>(), spread in prop_oneof![2u64..250, 2u64..1024, 2u64..60_000],
+            seed in any::<u64>(), spread in prop_oneof![2u64..250, 2u64..1024, 2u64..60_000, 2u64..5_000_000],
             base in prop_oneof![Just(0i64), -500i64..500, Just(-1_000_000i64)],
             first in -300i64..300, width in prop_oneof![1i64..60, 1i64..3000, 1i64..90_000], modulus in 1i64..7,
         ) {

@@ -298,6 +298,38 @@ pub(super) fn lookup_u8_by_32(codes: &[u8], set: &[u64; 4], out: &mut PageBits) 
     }
 }
 
+/// Marks the codes of a page, all below 1,024, that are in a set: a code's upper bits find a byte of it, sixteen bytes at a
+/// time; its lower three the bit. Sixteen bytes of which nobody is wanted are left out.
+#[target_feature(enable = "avx2")]
+pub(super) fn lookup_u16_by_32(codes: &[u16], set: &[u64; 16], out: &mut PageBits) {
+    let mut tables = [(_mm256_setzero_si256(), _mm256_setzero_si256()); 8];
+    let mut used = 0;
+    for (pair, at) in set.as_chunks::<2>().0.iter().zip(0i8..).filter(|(pair, _)| **pair != [0, 0]) {
+        let sixteen = _mm_set_epi64x(pair[1] as i64, pair[0] as i64);
+        tables[used] = (_mm256_broadcastsi128_si256(sixteen), _mm256_set1_epi8(at << 4));
+        used += 1;
+    }
+    let bit_of: [u8; 32] = std::array::from_fn(|low| 1 << (low % 8));
+    let (bit_of, seven, beyond) = (load_32(&bit_of), _mm256_set1_epi16(7), _mm256_set1_epi8(0x70));
+    for (word, codes) in out.iter_mut().zip(codes.as_chunks::<64>().0) {
+        *word = 0;
+        for (half, codes) in codes.as_chunks::<32>().0.iter().enumerate() {
+            let (a, b) = (load_32(&codes[..16]), load_32(&codes[16..]));
+            let places = _mm256_packus_epi16(_mm256_srli_epi16::<3>(a), _mm256_srli_epi16::<3>(b));
+            let low = _mm256_packus_epi16(_mm256_and_si256(a, seven), _mm256_and_si256(b, seven));
+            let bit = _mm256_shuffle_epi8(bit_of, low);
+            let mut found = _mm256_setzero_si256();
+            for (table, sixteen) in &tables[..used] {
+                // Places of these sixteen keep their lower four bits, all others get the one that finds nothing.
+                let at = _mm256_adds_epu8(_mm256_xor_si256(places, *sixteen), beyond);
+                found = _mm256_or_si256(found, _mm256_shuffle_epi8(*table, at));
+            }
+            let is_in = _mm256_cmpeq_epi8(_mm256_and_si256(found, bit), bit);
+            *word |= mask_of_bytes(_mm256_permute4x64_epi64::<0b11_01_10_00>(is_in)) << (half * 32);
+        }
+    }
+}
+
 /// Marks the codes of a page with `code - low <= span`.
 #[target_feature(enable = "avx512f,avx512bw")]
 pub(super) fn range_u8(codes: &[u8], low: u8, span: u8, out: &mut PageBits) {
