@@ -1,21 +1,24 @@
 //! Counts, sums and bounds over some members, lists of them, and the tally of a tag's values; each exact.
 //! Knows columns as whole numbers; scale and calendar are the caller's.
 
+use std::sync::{Mutex, PoisonError};
+
 use storage::column::Page;
 use storage::container::ContainerRef;
 use storage::field::FieldId;
-use storage::ids::{CHUNK_PAGES, CHUNK_PROFILES, PAGE_PROFILES};
+use storage::ids::{CHUNK_PAGES, CHUNK_PROFILES, PAGE_PROFILES, STRIPE_CHUNKS};
 use storage::lists::ListsView;
 use storage::{KNOWN, TagId, TagType};
 
 use super::context::Context;
-use super::error::Result;
+use super::error::{Error, Result};
 use super::exec::{ChunkSet, Scratch, Share, Stripe};
 use super::gather::{CodeCounts, PageMembers, each_page, each_page_of_set, for_each_value, slot_of};
 use super::kernels;
 use super::number::Range;
 use super::plan::{ColumnTest, IdSet, Node, column_test};
 use super::ranks::{known_among, values_of_ranks};
+use super::threads::Work;
 
 /// Totals of the known values of some members.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -193,13 +196,10 @@ pub(crate) fn column_bounds(ctx: &Context<'_>, tag: TagId) -> Result<Option<(i64
 /// # Errors
 /// The budget's, or damage of the store.
 pub fn collect(ctx: &Context<'_>, plan: &Node, first: u32, limit: u64) -> Result<Vec<u32>> {
-    let mut all = Vec::new();
     if limit == u64::MAX && first == 0 {
-        let shares = ctx.map_shares(|share| collect_share(ctx, plan, share))?;
-        all.reserve(shares.iter().map(Vec::len).sum());
-        shares.into_iter().for_each(|ids| all.extend(ids));
-        return Ok(all);
+        return collect_all(ctx, plan);
     }
+    let mut all = Vec::new();
     for stripe in storage::ids::stripe_of(first)..ctx.view.stripe_count() {
         ctx.budget.check()?;
         let ids = collect_share(ctx, plan, &Share::whole(stripe))?;
@@ -209,6 +209,37 @@ pub fn collect(ctx: &Context<'_>, plan: &Node, first: u32, limit: u64) -> Result
             break;
         }
     }
+    Ok(all)
+}
+
+/// All of them: their number is found first, and then each chunk's are written where they are to be.
+fn collect_all(ctx: &Context<'_>, plan: &Node) -> Result<Vec<u32>> {
+    let shares = ctx.map_shares(|share| {
+        let run = Stripe::open(ctx.view, plan, share)?;
+        let mut scratch = Scratch::default();
+        let chunks = share.chunks.clone().filter(|_| !run.is_empty());
+        let sets = chunks.filter_map(|chunk| Some((share.first_one_id(chunk), run.chunk(chunk, &mut scratch)?)));
+        Ok(sets.map(|(first, set)| (first, set.count() as usize, set)).collect::<Vec<_>>())
+    })?;
+    let sets: Vec<(u32, usize, ChunkSet)> = shares.into_iter().flatten().collect();
+    let mut all = vec![0; sets.iter().map(|(_, count, _)| count).sum()];
+    let mut rest = &mut all[..];
+    let mut places = Vec::with_capacity(sets.len());
+    for (first, count, set) in &sets {
+        let place;
+        (place, rest) = rest.split_at_mut(*count);
+        places.push((*first, set, Mutex::new(place)));
+    }
+    let write = |scratch: &mut Scratch, chunks: std::ops::Range<usize>| {
+        ctx.budget.check()?;
+        for (first, set, place) in &places[chunks] {
+            set.write_one_ids(*first, scratch, &mut place.lock().unwrap_or_else(PoisonError::into_inner));
+        }
+        Ok::<(), Error>(())
+    };
+    let work = Work { units: places.len(), group: STRIPE_CHUNKS };
+    ctx.threads.fold(work, Scratch::default, write, |scratch, _| scratch)?;
+    drop(places);
     Ok(all)
 }
 

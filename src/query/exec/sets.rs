@@ -38,12 +38,22 @@ impl ChunkSet {
 
     /// Appends the OneIDs of its members; `first` is the chunk's first one.
     pub(crate) fn push_one_ids(&self, first: u32, scratch: &mut Scratch, out: &mut Vec<u32>) {
+        let start = out.len();
+        out.resize(start + self.count() as usize, 0);
+        self.write_one_ids(first, scratch, &mut out[start..]);
+    }
+
+    /// Writes the OneIDs of its members, of whom there are as many as places; `first` is the chunk's first one.
+    pub(crate) fn write_one_ids(&self, first: u32, scratch: &mut Scratch, out: &mut [u32]) {
+        let write = |ids: &[u16], out: &mut [u32]| {
+            out.iter_mut().zip(ids).for_each(|(out, low)| *out = first | u32::from(*low));
+        };
         match self {
-            ChunkSet::Ids(ids) => out.extend(ids.iter().map(|low| first | u32::from(*low))),
+            ChunkSet::Ids(ids) => write(ids, out),
             ChunkSet::Bits(bits) => {
                 let mut ids = scratch.ids();
-                kernels::push_bits(bits, kernels::count(bits), &mut ids);
-                out.extend(ids.iter().map(|low| first | u32::from(*low)));
+                kernels::push_bits(bits, out.len() as u32, &mut ids);
+                write(&ids, out);
                 scratch.recycle(ChunkSet::Ids(ids));
             }
         }
