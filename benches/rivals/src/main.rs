@@ -38,8 +38,9 @@ use table::{Reading, Row, Table};
 
 /// Milliseconds that a contender may take up with one question, after its first answer.
 const TOTAL_MS_MAX: f64 = 1500.0;
-/// Rounds that a question goes about the contenders.
-const ROUNDS: u32 = 9;
+/// Rounds that a question goes about the contenders, each beginning with another of them: what the one before has left in
+/// the caches, and threads of it that still run, are everyone's lot as often.
+const ROUNDS: usize = 2 * CONTENDERS.len();
 /// Times that each is asked in a round, if it is fast.
 const BURST: u32 = 5;
 /// Milliseconds that a burst may take.
@@ -124,16 +125,14 @@ fn timed(contenders: &mut Contenders, question: &Question) -> Row {
         times.push(Some(Vec::new()));
         first.push(again);
     }
-    for _ in 0..ROUNDS {
-        for ((contender, times), first) in CONTENDERS.iter().zip(&mut times).zip(&first) {
-            let Some(times) = times else { continue };
-            if times.len() >= 3 && times.iter().sum::<f64>() > TOTAL_MS_MAX {
-                continue;
-            }
-            let burst = ((BURST_MS_MAX / first.max(1e-3)) as u32).clamp(1, BURST);
-            for _ in 0..burst {
-                times.extend(contenders.ask(contender, question, false).map(|(elapsed_ms, _)| elapsed_ms));
-            }
+    for turn in (0..ROUNDS).flat_map(|round| (round..round + CONTENDERS.len()).map(|turn| turn % CONTENDERS.len())) {
+        let Some(times) = &mut times[turn] else { continue };
+        if times.len() >= 3 && times.iter().sum::<f64>() > TOTAL_MS_MAX {
+            continue;
+        }
+        let burst = ((BURST_MS_MAX / first[turn].max(1e-3)) as u32).clamp(1, BURST);
+        for _ in 0..burst {
+            times.extend(contenders.ask(CONTENDERS[turn], question, false).map(|(elapsed_ms, _)| elapsed_ms));
         }
     }
     Row {
