@@ -3,7 +3,7 @@
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Instant;
 
 use jiff::civil::Date;
@@ -141,8 +141,9 @@ pub(super) struct Lookup<'a> {
     pub(super) state_changes: u64,
     /// The present's data version.
     pub(super) present: u64,
-    /// Which tells the day that it is.
+    /// Which tells the day that it is, once for this question.
     pub(super) store: &'a Store,
+    pub(super) today: OnceLock<Date>,
     pub(super) memory: &'a Memory,
     /// Who is in which, where that was found already.
     pub(super) members: &'a Mutex<MembersMemory>,
@@ -155,7 +156,7 @@ impl Lookup<'_> {
         let looks_at_present = self
             .built_of(&saved.parsed.ast)
             .is_none_or(|all| looks_back(&saved.parsed.ast) || all.values().any(|of| looks_back(&of.parsed.ast)));
-        let present = looks_at_present.then_some((self.present, self.store.today()));
+        let present = looks_at_present.then_some((self.present, *self.today.get_or_init(|| self.store.today())));
         (saved.name.clone(), saved.version, (self.catalogue, self.state_changes), moment.clone(), present)
     }
 
@@ -314,8 +315,9 @@ impl Space {
         let (saved, frozen, catalogue) = (view.audiences().clone(), view.frozen().clone(), view.catalogue());
         let (memory, limits) = (&self.audiences, &self.shared.limits);
         let state_changes = self.store.state_changes();
-        let (present, store) = (view.data_version(), &self.store);
-        Lookup { saved, frozen, catalogue, state_changes, present, store, memory, members: &memory.members, limits }
+        let (present, store, today) = (view.data_version(), &self.store, OnceLock::new());
+        let members = &memory.members;
+        Lookup { saved, frozen, catalogue, state_changes, present, store, today, memory, members, limits }
     }
 
     /// Saves an audience under a name; the same again changes nothing.

@@ -5,8 +5,9 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::civil::Date;
+use queryparser::Parsed;
 use queryparser::ast::Predicate;
-use queryparser::{Parsed, predicate_text};
+use serde_json::Value;
 
 use super::ask::{Where, parse, plan_of};
 use super::{Question, Result, Space};
@@ -19,8 +20,12 @@ use crate::query::{Context, Node};
 const BYTES_MAX: usize = 32 << 20;
 /// Bytes that one of them may take, about.
 const PLAN_BYTES_MAX: usize = 1 << 20;
-/// Bytes of a predicate for each of its text, about.
+/// Longest question that is remembered, in bytes of its text or tree.
+const ASKED_BYTES_MAX: usize = 1 << 14;
+/// Bytes of a question and its predicate for each of its text, about.
 const BYTES_A_LETTER: usize = 32;
+/// Bytes of a rule tree for each of its values, as text.
+const VALUE_BYTES: usize = 8;
 
 /// A predicate and what it is bound to.
 #[derive(Debug)]
@@ -31,14 +36,27 @@ pub(super) struct Planned {
 }
 
 impl Planned {
-    fn bytes(&self) -> usize {
-        self.plan.heap_bytes() + predicate_text(&self.parsed.ast).len() * BYTES_A_LETTER
-    }
-
     /// Whether it hangs on nothing but the data, the day and the request: not on definitions, snapshots or other states.
     fn is_of_data_alone(&self) -> bool {
         let asked = &self.parsed.ast;
         used_by(asked).is_empty() && snapshots_used_by(asked).is_empty() && !looks_back(asked)
+    }
+}
+
+/// How long a question is, in bytes of text.
+fn letters(asked: &Where) -> usize {
+    fn of_value(value: &Value) -> usize {
+        VALUE_BYTES
+            + match value {
+                Value::String(text) => text.len(),
+                Value::Array(values) => values.iter().map(of_value).sum(),
+                Value::Object(entries) => entries.iter().map(|(key, value)| key.len() + of_value(value)).sum(),
+                Value::Null | Value::Bool(_) | Value::Number(_) => 0,
+            }
+    }
+    match asked {
+        Where::Text(text) => text.len(),
+        Where::Tree(tree) => of_value(tree),
     }
 }
 
@@ -49,29 +67,43 @@ pub(super) struct Plans(Mutex<Memory>);
 #[derive(Debug, Default)]
 struct Memory {
     data_version: u64,
-    plans: HashMap<Where, (Date, Arc<Planned>)>,
+    plans: HashMap<Where, Entry>,
+    bytes: usize,
+}
+
+#[derive(Debug)]
+struct Entry {
+    as_of: Date,
+    planned: Arc<Planned>,
     bytes: usize,
 }
 
 impl Plans {
     fn get(&self, data_version: u64, as_of: Date, asked: &Where) -> Option<Arc<Planned>> {
         let memory = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let found = memory.plans.get(asked).filter(|(of, _)| *of == as_of && memory.data_version == data_version);
-        found.map(|(_, planned)| planned.clone())
+        let entry = memory.plans.get(asked).filter(|entry| entry.as_of == as_of)?;
+        (memory.data_version == data_version).then(|| entry.planned.clone())
     }
 
     fn put(&self, data_version: u64, as_of: Date, asked: &Where, planned: &Arc<Planned>) {
-        let bytes = planned.bytes();
-        let mut memory = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        // Of an older version than is remembered: nobody will ask that again.
-        if bytes > PLAN_BYTES_MAX || data_version < memory.data_version {
+        let bytes = planned.plan.heap_bytes() + letters(asked) * BYTES_A_LETTER;
+        if bytes > PLAN_BYTES_MAX {
             return;
         }
-        if data_version > memory.data_version || memory.bytes + bytes > BYTES_MAX {
-            *memory = Memory { data_version, ..Memory::default() };
+        let (asked, entry) = (asked.clone(), Entry { as_of, planned: planned.clone(), bytes });
+        let mut memory = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // Of an older version than is remembered: nobody will ask that again.
+        if data_version < memory.data_version {
+            return;
         }
+        let is_new = data_version > memory.data_version || memory.bytes + bytes > BYTES_MAX;
+        let dropped = is_new.then(|| std::mem::replace(&mut *memory, Memory { data_version, ..Memory::default() }));
         memory.bytes += bytes;
-        memory.plans.insert(asked.clone(), (as_of, planned.clone()));
+        let before = memory.plans.insert(asked, entry);
+        memory.bytes -= before.map_or(0, |before| before.bytes);
+        // What is dropped is so when others need not wait for it.
+        drop(memory);
+        drop(dropped);
     }
 }
 
@@ -85,8 +117,9 @@ impl Space {
         warnings: &mut Vec<Warning>,
     ) -> Result<Option<Arc<Planned>>> {
         let Some(asked) = asked else { return Ok(None) };
-        let (data_version, is_present) = (ctx.view.data_version(), question.state.is_none());
-        let known = is_present.then(|| self.plans.get(data_version, ctx.as_of, asked)).flatten();
+        let data_version = ctx.view.data_version();
+        let is_remembered = question.state.is_none() && letters(asked) <= ASKED_BYTES_MAX;
+        let known = is_remembered.then(|| self.plans.get(data_version, ctx.as_of, asked)).flatten();
         let planned = match known {
             Some(planned) => planned,
             None => {
@@ -94,7 +127,7 @@ impl Space {
                 let mut warnings = Vec::new();
                 let plan = plan_of(ctx, Some(&parsed), &mut warnings)?;
                 let planned = Arc::new(Planned { parsed, plan, warnings });
-                if is_present && planned.is_of_data_alone() {
+                if is_remembered && planned.is_of_data_alone() {
                     self.plans.put(data_version, ctx.as_of, asked, &planned);
                 }
                 planned
@@ -147,8 +180,14 @@ mod tests {
             assert!(plans.0.lock().unwrap().bytes <= BYTES_MAX);
         }
         assert!(plans.get(1, day, &Where::Text(text(199))).is_some());
-        let long = "x".repeat(PLAN_BYTES_MAX / BYTES_A_LETTER + 1);
-        plans.put(1, day, &Where::Text(long.clone()), &planned(&long));
-        assert!(plans.get(1, day, &Where::Text(long)).is_none());
+        assert!(plans.0.lock().unwrap().plans.len() > 30);
+        let before = plans.0.lock().unwrap().bytes;
+        plans.put(1, jiff::civil::date(2026, 11, 2), &Where::Text(text(199)), &planned(&text(199)));
+        assert_eq!(plans.0.lock().unwrap().bytes, before, "another day's instead");
+        let days = crate::query::plan::ColumnTest::of_month_days(-4_000_000, 5_000_000, &[(630, 630)]);
+        let kind = crate::query::plan::LeafKind::Column { tag: storage::TagId(0), test: days };
+        let large = Planned { plan: Node::leaf(kind, 1), ..Arc::into_inner(planned("a")).unwrap() };
+        plans.put(1, day, &Where::Text("a".into()), &Arc::new(large));
+        assert!(plans.get(1, day, &Where::Text("a".into())).is_none(), "too large by itself");
     }
 }

@@ -75,10 +75,10 @@ struct Lookout {
 }
 
 impl Lookout {
-    /// Waits for the next call, but not for long.
-    fn stay(&self) {
+    /// Waits for a call after the first `calls`, but not for long.
+    fn stay(&self, calls: usize) {
         self.awake.fetch_add(1, Ordering::Relaxed);
-        let (calls, begun) = (self.calls.load(Ordering::Relaxed), Instant::now());
+        let begun = Instant::now();
         while self.calls.load(Ordering::Relaxed) == calls && begun.elapsed() < HELPERS_LOOKOUT {
             std::thread::yield_now();
         }
@@ -207,9 +207,9 @@ impl Threads {
         self.helpers.in_place_scope(|scope| {
             for _ in 0..helped {
                 scope.spawn(|_| {
+                    let (lookout, calls) = (self.lookout.clone(), self.lookout.calls.load(Ordering::Relaxed));
                     help();
-                    let lookout = self.lookout.clone();
-                    self.helpers.spawn(move || lookout.stay());
+                    self.helpers.spawn(move || lookout.stay(calls));
                 });
             }
             lead()

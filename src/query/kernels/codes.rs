@@ -234,6 +234,11 @@ impl CodeSet {
         self.bits.iter().map(|word| word.count_ones()).sum()
     }
 
+    /// Bytes held on the heap.
+    pub fn heap_bytes(&self) -> usize {
+        size_of_val(&self.bits[..])
+    }
+
     /// Least and greatest value that may be in it.
     pub fn bounds(&self) -> (i64, i64) {
         (self.first, self.first + self.bits.len() as i64 * 64 - 1)

@@ -84,7 +84,25 @@ pub struct InOrder {
     pub within_s: Option<i64>,
 }
 
+impl EventRows {
+    /// Bytes that they hold on the heap, about.
+    pub(super) fn heap_bytes(&self) -> usize {
+        size_of::<EventRows>() + self.test.heap_bytes()
+    }
+}
+
 impl RowTest {
+    fn heap_bytes(&self) -> usize {
+        match self {
+            RowTest::All | RowTest::Nothing => 0,
+            RowTest::And(tests) | RowTest::Or(tests) => {
+                tests.iter().map(|test| size_of::<RowTest>() + test.heap_bytes()).sum()
+            }
+            RowTest::Not(inner) => size_of::<RowTest>() + inner.heap_bytes(),
+            RowTest::Column(_, test) => test.heap_bytes(),
+        }
+    }
+
     /// All of; flattened.
     pub fn and(tests: Vec<RowTest>) -> RowTest {
         let mut flat = Vec::with_capacity(tests.len());
@@ -134,6 +152,20 @@ impl RowTest {
 }
 
 impl Amount {
+    /// Bytes that it holds on the heap.
+    pub(super) fn heap_bytes(&self) -> usize {
+        match self {
+            Amount::Count(test)
+            | Amount::Distinct(_, test)
+            | Amount::Least(_, test)
+            | Amount::Most(_, test)
+            | Amount::First(_, test)
+            | Amount::Last(_, test) => test.heap_bytes(),
+            Amount::Sum(_, ranges) => size_of_val(&ranges[..]),
+            Amount::Mean(_, ranges) => size_of_val(&ranges[..]),
+        }
+    }
+
     /// Whether nothing at all comes to it: no rows are a count and a sum of 0, and no value of anything else.
     pub fn is_zero_enough(&self) -> bool {
         match self {

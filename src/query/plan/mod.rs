@@ -148,6 +148,15 @@ impl ColumnTest {
         }
     }
 
+    /// Bytes that it holds on the heap.
+    fn heap_bytes(&self) -> usize {
+        match self {
+            ColumnTest::Range(_) => 0,
+            ColumnTest::Any(values) => size_of_val(&values[..]),
+            ColumnTest::Values(set) => set.heap_bytes(),
+        }
+    }
+
     /// Least and greatest value that can pass; none where nothing can.
     pub(crate) fn bounds(&self) -> Option<(i64, i64)> {
         match self {
@@ -408,10 +417,12 @@ impl Node {
             Node::Leaf(leaf) => {
                 let own = match &leaf.kind {
                     LeafKind::Ids(set) => set.heap_bytes(),
-                    LeafKind::Values { values, .. } => size_of_val(&values[..]),
+                    LeafKind::Values { values, set, .. } => size_of_val(&values[..]) + set.heap_bytes(),
                     LeafKind::Lists { values, .. } => size_of_val(&values[..]),
-                    LeafKind::Column { test: ColumnTest::Any(values), .. } => size_of_val(&values[..]),
-                    _ => 0,
+                    LeafKind::Column { test, .. } => test.heap_bytes(),
+                    LeafKind::Behaviour(behaviour) => behaviour.rows.heap_bytes() + behaviour.amount.heap_bytes(),
+                    LeafKind::InOrder(in_order) => in_order.steps.iter().map(EventRows::heap_bytes).sum(),
+                    LeafKind::Bitmap { .. } | LeafKind::Bucket { .. } => 0,
                 };
                 size_of::<Leaf>() + own
             }
