@@ -8,14 +8,12 @@
 
 mod population;
 
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use headcount::engine::{DistributionRequest, Engine, EngineOptions, MAIN_SPACE, Question, Space, UpsertOptions};
+use headcount::engine::{DistributionRequest, Engine, EngineOptions, MAIN_SPACE, Question, Space};
 
-use population::{asked, copy, directory, scratch};
+use population::{asked, own_copy, upsert};
 
 /// Callers that write at a time, each to people of its own.
 const WRITERS: u32 = 2;
@@ -70,15 +68,6 @@ fn batches(writer: u32, people: u32, count: usize) -> Vec<Batch> {
     (0..count).map(batch).collect()
 }
 
-/// Waits until the batch is durable and visible.
-fn upsert(space: &Space, lines: &[u8]) {
-    let (sender, receiver) = mpsc::channel();
-    let done = move |answer| sender.send(answer).expect("someone waits");
-    space.upsert_lines(lines, UpsertOptions::default(), done).expect("a batch");
-    let answer = receiver.recv().expect("an answer").expect("a durable batch");
-    assert_eq!(answer.accepted, BATCH_PEOPLE, "{:?}", answer.rejected.first());
-}
-
 fn ask(space: &Space, at: usize, question: &Question) {
     if at + 1 < QUESTIONS.len() {
         space.count(question, false).expect(QUESTIONS[at].0);
@@ -123,8 +112,9 @@ fn write(space: &Space, batches: &[Batch], every: Duration, over: Duration) -> W
             break;
         }
         let sent = Instant::now();
-        upsert(space, &batch.lines);
+        let answer = upsert(space, &batch.lines);
         let acknowledged = Instant::now();
+        assert_eq!(answer.accepted, BATCH_PEOPLE, "{:?}", answer.rejected.first());
         written.acknowledged.push(acknowledged - sent);
         written.people += BATCH_PEOPLE;
         if (n as usize).is_multiple_of(LOOKED_FOR_EVERY) {
@@ -145,9 +135,7 @@ fn at(times: &mut [Duration], share: f64) -> f64 {
 
 fn main() {
     let (rate, seconds) = (setting("CHANGES_A_SECOND", 200_000), setting("SECONDS", 30));
-    let source = std::env::var("HEADCOUNT_BENCH_DATA").map_or_else(|_| directory(), PathBuf::from);
-    let dir = scratch();
-    copy(&source, dir.path());
+    let dir = own_copy();
     let engine = Engine::open(dir.path(), &EngineOptions::default()).expect("opening");
     let space = engine.space(MAIN_SPACE).expect("the space");
     let people = space.store().view().profile_count();

@@ -24,7 +24,6 @@ mod spelling;
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use asked::{Call, Expected, Forty, Question, fill, only_cell, quoted};
@@ -33,7 +32,7 @@ use headcount::engine::EngineOptions;
 use http_client::hand::Hand;
 use http_client::{Answer, Client, MAIN, Server};
 use jiff::civil::{Date, date};
-use population::{copy, directory, scratch};
+use population::own_copy;
 use serde_json::{Value, json};
 use spelling::{Spelling, spelled};
 
@@ -255,9 +254,7 @@ fn rows(bench: &mut Bench, numbers: &[u32], looking_back: bool) -> Vec<(u32, Row
 
 fn main() {
     let numbers: Vec<u32> = std::env::args().filter_map(|argument| argument.parse().ok()).collect();
-    let source = std::env::var("HEADCOUNT_BENCH_DATA").map_or_else(|_| directory(), PathBuf::from);
-    let dir = scratch();
-    copy(&source, dir.path());
+    let dir = own_copy();
     let hand = Hand::at(FIRST_DAY);
     let mut options = EngineOptions::default();
     options.store.clock = hand.clock();

@@ -5,10 +5,9 @@ mod population;
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc;
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
-use headcount::engine::{Engine, EngineOptions, MAIN_SPACE, Question, Space, UpsertOptions};
+use headcount::engine::{Engine, EngineOptions, MAIN_SPACE, Question};
 use headcount::generate::{GenerateOptions, generate};
 use headcount::import::infer::About;
 use headcount::import::load::{Content, StoreTarget, load_file};
@@ -16,7 +15,7 @@ use headcount::import::read::{Expect, Format, Kind};
 use headcount::query::cell::Cell;
 use storage::DataDir;
 
-use population::{asked, copy, count_one_by_one, each_person, is, is_any, label, people, schema, scratch, target};
+use population::{asked, count_one_by_one, each_person, is, is_any, label, people, schema, scratch, target, upsert};
 
 /// Lines of a batch.
 const BATCH_LINES: u32 = 1000;
@@ -39,14 +38,6 @@ fn lines(batch: u32) -> Vec<u8> {
     members(batch).map(line).collect::<String>().into_bytes()
 }
 
-/// Waits until the batch is durable and visible.
-fn upsert(space: &Space, lines: &[u8]) -> u32 {
-    let (sender, receiver) = mpsc::channel();
-    let done = move |answer| sender.send(answer).expect("someone waits");
-    space.upsert_lines(lines, UpsertOptions::default(), done).expect("a batch");
-    receiver.recv().expect("an answer").expect("a durable batch").accepted
-}
-
 /// Runs `run` while another thread does `beside` again and again.
 fn while_doing(mut beside: impl FnMut() + Send, run: impl FnOnce()) {
     let is_over = AtomicBool::new(false);
@@ -62,12 +53,11 @@ fn while_doing(mut beside: impl FnMut() + Send, run: impl FnOnce()) {
 }
 
 fn upserts(criterion: &mut Criterion) {
-    let dir = scratch();
-    copy(&population::directory(), dir.path());
+    let dir = population::own_copy();
     let engine = Engine::open(dir.path(), &EngineOptions::default()).expect("opening");
     let space = engine.space(MAIN_SPACE).expect("the space");
 
-    assert_eq!(upsert(&space, &lines(4)), BATCH_LINES);
+    assert_eq!(upsert(&space, &lines(4)).accepted, BATCH_LINES);
     let written: Vec<String> = members(4).collect();
     let written: Vec<&str> = written.iter().map(String::as_str).collect();
     let is_written =
@@ -96,7 +86,7 @@ fn upserts(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("count");
     group.bench_function(format!("4_clauses/{}", label()), |b| b.iter(|| space.count(&question, false)));
     while_doing(
-        || assert_eq!(upsert(&space, &next()), BATCH_LINES),
+        || assert_eq!(upsert(&space, &next()).accepted, BATCH_LINES),
         || {
             group.bench_function(format!("4_clauses_while_upserted/{}", label()), |b| {
                 b.iter(|| space.count(&question, false));

@@ -8,10 +8,13 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::mpsc;
 use std::time::Duration;
 
 use criterion::Criterion;
-use headcount::engine::{Engine, EngineOptions, MAIN_SPACE, MembersRequest, Question, Space, Where};
+use headcount::engine::{
+    Engine, EngineOptions, MAIN_SPACE, MembersRequest, Question, Space, UpsertAnswer, UpsertOptions, Where,
+};
 use headcount::generate::{AS_OF, Population};
 use headcount::import::infer::About;
 use headcount::import::load::{StoreTarget, Target};
@@ -76,6 +79,22 @@ pub fn directory() -> PathBuf {
     let dir = target().join(format!("bench-people-and-purchases-{people}"));
     load(&dir, people);
     dir
+}
+
+/// A copy of the population to write into, or of the directory that `HEADCOUNT_BENCH_DATA` names.
+pub fn own_copy() -> TempDir {
+    let source = std::env::var("HEADCOUNT_BENCH_DATA").map_or_else(|_| directory(), PathBuf::from);
+    let dir = scratch();
+    copy(&source, dir.path());
+    dir
+}
+
+/// Sends a batch of NDJSON people and waits until it is durable and visible.
+pub fn upsert(space: &Space, lines: &[u8]) -> UpsertAnswer {
+    let (sender, receiver) = mpsc::channel();
+    let done = move |answer| sender.send(answer).expect("someone waits");
+    space.upsert_lines(lines, UpsertOptions::default(), done).expect("a batch");
+    receiver.recv().expect("an answer").expect("a durable batch")
 }
 
 /// Loads so many people into a directory, unless they are there.
