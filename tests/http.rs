@@ -45,6 +45,40 @@ fn people_are_put_in_and_counted() {
 }
 
 #[test]
+fn a_question_asked_again_sees_what_came_meanwhile() {
+    let server = Server::with_people();
+    let mut client = server.client();
+    let as_tree = json!({"field": "city", "operator": "=", "value": "Elsewhere"});
+    for (city, asked) in [("Nowhere", json!("city = 'Nowhere'")), ("Elsewhere", as_tree)] {
+        for (lives_in, count) in [(None, 0), (Some(city), 1), (Some("Rome"), 0)] {
+            if let Some(value) = lives_in {
+                let line = json!({"id": {"member": "a"}, "set": {"city": value}}).to_string();
+                client.post_text(&format!("{MAIN}/profiles"), &line).expect(200);
+            }
+            // The first time it is bound, the second time it is known.
+            for _ in 0..2 {
+                let answer = client.ask("count", &json!({"where": asked, "base": asked})).expect(200);
+                assert_eq!((&answer["count"], &answer["base_count"]), (&json!(count), &json!(count)), "{answer}");
+                assert_eq!(answer["warnings"].is_array(), lives_in.is_none(), "{answer}");
+            }
+        }
+    }
+    let of_day = |day: &str| json!({"where": "birthday < CURRENT_DATE - INTERVAL '30' YEAR", "as_of": day});
+    for _ in 0..2 {
+        assert_eq!(client.ask("count", &of_day("2020-03-01")).expect(200)["count"], 1);
+        assert_eq!(client.ask("count", &of_day("1900-01-01")).expect(200)["count"], 0);
+    }
+    for (city, count) in [("Rome", 1), ("Oslo", 0)] {
+        let definition = json!({"where": format!("city = '{city}'")});
+        client.put(&format!("{MAIN}/audiences/there"), &definition).expect(200);
+        assert_eq!(client.count("member = 'a' AND in_audience('there')"), count, "definitions are no part of a plan");
+    }
+    assert_eq!(client.count("member = 'a'"), 1);
+    client.delete(&format!("{MAIN}/profiles/member/a")).expect(200);
+    assert_eq!(client.count("member = 'a'"), 0);
+}
+
+#[test]
 fn batches_come_in_all_their_forms() {
     let server = Server::with_people();
     let mut client = server.client();
