@@ -124,7 +124,8 @@ pub fn open(dir: &Path) -> Engine {
     Engine::open(dir, &EngineOptions { read_only: true, ..EngineOptions::default() }).expect("opening")
 }
 
-/// A question of an audience, on the day that the population is of.
+/// A question of an audience, on the day that the population is of. Whoever asks it again of the same data finds its plan
+/// again: what is timed is all but reading and binding it, which `forty` times too.
 pub fn asked(text: &str) -> Question {
     Question { audience: Some(Where::Text(text.into())), as_of: Some(date_of(AS_OF.into())), ..Question::default() }
 }
