@@ -27,7 +27,7 @@ const LOOKED_FOR_EVERY: usize = 5;
 /// Most times that a question may take beside writes, for what it takes without; at its 99th percentile.
 const WORST_RATIO: f64 = 2.0;
 
-/// Questions that are asked in turn; the last one is also a distribution's audience.
+/// Questions that are asked in turn: counts, and of the last one the tiers.
 const QUESTIONS: [(&str, &str); 6] = [
     ("two dense flags", "subscribed AND app_installed"),
     ("four clauses", "gender = 'F' AND tier IN ('V3', 'V4') AND spend > 500 AND NOT lifecycle = 'churned'"),

@@ -13,8 +13,7 @@ use storage::{FrozenInfo, Schema, View};
 use super::ask::parse_limited;
 use super::audiences::Lookup;
 use super::{Question, Space};
-use crate::query::audiences::looks_back;
-use crate::query::frozen::snapshots_used_by;
+use crate::query::audiences::asks_states;
 
 /// Most findings of a kind that are remembered; beyond it all are dropped.
 const FOUND_MAX: usize = 1 << 16;
@@ -137,13 +136,12 @@ impl Space {
     }
 }
 
-/// A condition and those of all audiences that it is built on; none where it hangs on more than those: on snapshots of
-/// audiences, or on other states, of which today's is the present.
+/// A condition and those of all audiences that it is built on; none where it hangs on more than those.
 fn spelled_out(lookup: &Lookup<'_>, asked: &Predicate) -> Option<String> {
     let built_of = lookup.built_of(asked)?;
     let named = built_of.iter().map(|(name, saved)| (name.as_str(), &saved.parsed.ast));
     let all: Vec<(&str, &Predicate)> = std::iter::once(("", asked)).chain(named).collect();
-    if all.iter().any(|(_, part)| looks_back(part) || !snapshots_used_by(part).is_empty()) {
+    if all.iter().any(|(_, part)| asks_states(part)) {
         return None;
     }
     let texts: Vec<(&str, String)> = all.into_iter().map(|(name, part)| (name, predicate_text(part))).collect();

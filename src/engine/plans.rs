@@ -11,9 +11,8 @@ use serde_json::Value;
 
 use super::ask::{Where, parse, plan_of};
 use super::{Question, Result, Space};
-use crate::query::audiences::{looks_back, used_by};
+use crate::query::audiences::{asks_states, used_by};
 use crate::query::bind::Warning;
-use crate::query::frozen::snapshots_used_by;
 use crate::query::{Context, Node};
 
 /// Bytes that all plans may take, about; beyond it all are dropped.
@@ -38,8 +37,7 @@ pub(super) struct Planned {
 impl Planned {
     /// Whether it hangs on nothing but the data, the day and the request: not on definitions, snapshots or other states.
     fn is_of_data_alone(&self) -> bool {
-        let asked = &self.parsed.ast;
-        used_by(asked).is_empty() && snapshots_used_by(asked).is_empty() && !looks_back(asked)
+        used_by(&self.parsed.ast).is_empty() && !asks_states(&self.parsed.ast)
     }
 }
 

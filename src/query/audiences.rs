@@ -14,6 +14,7 @@ use storage::OneId;
 use super::bind::Binder;
 use super::context::Context;
 use super::error::Result;
+use super::frozen::snapshots_used_by;
 use super::plan::{IdSet, Node};
 use super::totals::{count, materialized};
 
@@ -121,6 +122,12 @@ pub fn looks_at_all(predicate: &Predicate) -> bool {
 /// Whether who is in it depends on earlier states.
 pub fn looks_back(predicate: &Predicate) -> bool {
     matches!(predicate.kind, PredicateKind::Was { .. }) || queryparser::children(predicate).into_iter().any(looks_back)
+}
+
+/// Whether who is in it hangs on more than data, day and definitions: on other states, of which today's is the present, or
+/// on snapshots of audiences.
+pub fn asks_states(predicate: &Predicate) -> bool {
+    looks_back(predicate) || !snapshots_used_by(predicate).is_empty()
 }
 
 /// Names of the saved audiences that a live profile is in.

@@ -3,7 +3,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use storage::column::Page;
+use storage::column::{Page, width_for};
 use storage::container::ContainerRef;
 use storage::field::FieldId;
 use storage::ids::{CHUNK_PAGES, CHUNK_PROFILES, PAGE_PROFILES, STRIPE_CHUNKS};
@@ -107,17 +107,20 @@ pub fn materialized(ctx: &Context<'_>, plan: &Node) -> Result<Node> {
 /// # Errors
 /// The budget's, or damage of the store.
 pub fn id_set(ctx: &Context<'_>, plan: &Node) -> Result<IdSet> {
-    let sets = ctx.map_shares(|share| {
+    let sets = map_chunks(ctx, plan, ChunkSet::into_container)?;
+    Ok(IdSet::from_chunks(sets.into_iter().map(|(first, set)| (first / CHUNK_PROFILES, set))))
+}
+
+/// What `made` makes of the members of each chunk that has some, with the chunk's first OneID, ascending.
+fn map_chunks<T: Send>(ctx: &Context<'_>, plan: &Node, made: impl Fn(ChunkSet) -> T + Sync) -> Result<Vec<(u32, T)>> {
+    let shares = ctx.map_shares(|share| {
         let run = Stripe::open(ctx.view, plan, share)?;
         let mut scratch = Scratch::default();
         let chunks = share.chunks.clone().filter(|_| !run.is_empty());
-        let sets = chunks.filter_map(|chunk| {
-            let set = run.chunk(chunk, &mut scratch)?;
-            Some((share.first_one_id(chunk) / CHUNK_PROFILES, set.into_container()))
-        });
+        let sets = chunks.filter_map(|chunk| Some((share.first_one_id(chunk), made(run.chunk(chunk, &mut scratch)?))));
         Ok(sets.collect::<Vec<_>>())
     })?;
-    Ok(IdSet::from_chunks(sets.into_iter().flatten()))
+    Ok(shares.into_iter().flatten().collect())
 }
 
 /// Totals of a number or date tag over the members of a plan.
@@ -214,18 +217,11 @@ pub fn collect(ctx: &Context<'_>, plan: &Node, first: u32, limit: u64) -> Result
 
 /// All of them: their number is found first, and then each chunk's are written where they are to be.
 fn collect_all(ctx: &Context<'_>, plan: &Node) -> Result<Vec<u32>> {
-    let shares = ctx.map_shares(|share| {
-        let run = Stripe::open(ctx.view, plan, share)?;
-        let mut scratch = Scratch::default();
-        let chunks = share.chunks.clone().filter(|_| !run.is_empty());
-        let sets = chunks.filter_map(|chunk| Some((share.first_one_id(chunk), run.chunk(chunk, &mut scratch)?)));
-        Ok(sets.map(|(first, set)| (first, set.count() as usize, set)).collect::<Vec<_>>())
-    })?;
-    let sets: Vec<(u32, usize, ChunkSet)> = shares.into_iter().flatten().collect();
-    let mut all = vec![0; sets.iter().map(|(_, count, _)| count).sum()];
+    let sets = map_chunks(ctx, plan, |set| (set.count() as usize, set))?;
+    let mut all = vec![0; sets.iter().map(|(_, (count, _))| count).sum()];
     let mut rest = &mut all[..];
     let mut places = Vec::with_capacity(sets.len());
-    for (first, count, set) in &sets {
+    for (first, (count, set)) in &sets {
         let place;
         (place, rest) = rest.split_at_mut(*count);
         places.push((*first, set, Mutex::new(place)));
@@ -400,7 +396,7 @@ fn tally_share(
     let known = bitmaps.value(KNOWN);
     let mut scratch = Scratch::default();
     let is_set = tag_type == Some(TagType::Set);
-    let code_lines = u64::from(CHUNK_PROFILES) * code_bytes(field.values().count().into()) / LINE_BYTES;
+    let code_lines = u64::from(CHUNK_PROFILES) * width_for(field.values().count().into()) as u64 / LINE_BYTES;
     let is_by_bitmaps = |members: u32, are_ids: bool, chunk: usize| {
         let members = u64::from(members);
         let costs_ns = by_value.iter().map(|(_, bitmap)| count_in_ns(members, are_ids, bitmap.containers[chunk]));
@@ -437,15 +433,6 @@ fn tally_share(
         scratch.recycle(set);
     }
     Ok(())
-}
-
-/// Bytes of a code of a tag with so many values.
-fn code_bytes(values: u64) -> u64 {
-    match values {
-        0..=0xFF => 1,
-        0x100..=0xFFFF => 2,
-        _ => 4,
-    }
 }
 
 /// Time of counting the members, as ids or as bits, that are in a container: measured, see `exec::cost`.

@@ -371,7 +371,8 @@ pub(crate) fn encode_values(count: usize, page_at: &mut dyn FnMut(usize, &mut Ve
     out
 }
 
-fn width_for(max_code: u64) -> usize {
+/// Bytes of a code where the largest is `max_code`.
+pub fn width_for(max_code: u64) -> usize {
     match max_code {
         0..=0xFF => 1,
         0x100..=0xFFFF => 2,
