@@ -5,6 +5,7 @@
 //!   tests/golden/store     answers.txt       format 1: people
 //!   tests/golden/store-2   answers-2.txt     format 2: people, events, named and dated states, some of them on the log
 //!   tests/golden/store-3   answers-3.txt     format 3: the same, joined people, and frozen audiences, one on the log
+//!   tests/golden/store-5   answers-5.txt     the same, with packs of format 5: whose events are of which values and days
 //! ```
 //! `UPDATE_GOLDEN=1 cargo test --test golden` writes the last one anew, while its formats are not released. Times inside
 //! manifests differ from run to run, so the files are only ever read.
@@ -78,7 +79,8 @@ struct Golden {
 const FORMAT_1: Golden = Golden { format: 1, store: "store", answers: "answers.txt", kept: 2 };
 const FORMAT_2: Golden = Golden { format: 2, store: "store-2", answers: "answers-2.txt", kept: 6 };
 const FORMAT_3: Golden = Golden { format: 3, store: "store-3", answers: "answers-3.txt", kept: 6 };
-const LAST: Golden = FORMAT_3;
+const PACKS_5: Golden = Golden { format: 3, store: "store-5", answers: "answers-5.txt", kept: 6 };
+const LAST: Golden = PACKS_5;
 
 fn golden(what: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(what)
@@ -341,6 +343,11 @@ fn files_of_format_3_are_read_and_answer_as_they_did() {
     check_answers(FORMAT_3);
 }
 
+#[test]
+fn packs_of_format_5_are_read_and_answer_as_they_did() {
+    check_answers(PACKS_5);
+}
+
 fn check_answers(which: Golden) {
     updated();
     let wanted = std::fs::read_to_string(golden(which.answers)).unwrap();
@@ -367,7 +374,7 @@ fn check_answers(which: Golden) {
 #[test]
 fn a_newer_format_is_refused_and_left_untouched() {
     updated();
-    for which in [FORMAT_1, FORMAT_2, FORMAT_3] {
+    for which in [FORMAT_1, FORMAT_2, FORMAT_3, PACKS_5] {
         check_refused(which);
     }
 }

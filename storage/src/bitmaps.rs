@@ -274,6 +274,11 @@ fn put_container(container: ContainerRef<'_>, payload: &mut Vec<u8>) -> (u32, u3
 }
 
 impl<'a> BitmapsView<'a> {
+    /// Bitmaps that lie in some bytes as a part does; `None` where those are none.
+    pub(crate) fn over(bytes: &'a [u8]) -> Option<BitmapsView<'a>> {
+        Some(BitmapsView { directory: Directory::read(bytes)?, owned: &[] })
+    }
+
     /// Containers of a value; all empty if nobody has it.
     pub fn value(&self, value: ValueId) -> ValueBitmap<'a> {
         let mut bitmap = self.directory.value(value);
@@ -427,7 +432,7 @@ impl<'a> Directory<'a> {
     }
 }
 
-fn check_part(bytes: &[u8]) -> Result<(), String> {
+pub(crate) fn check_part(bytes: &[u8]) -> Result<(), String> {
     let directory = Directory::read(bytes).ok_or("a directory that does not fit")?;
     if !directory.values.is_sorted_by(|a, b| a[0] < b[0]) {
         return Err("values out of order".into());

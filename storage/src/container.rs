@@ -48,6 +48,16 @@ impl<'a> ContainerRef<'a> {
         }
     }
 
+    /// Bytes of its ids, bits or runs.
+    pub fn bytes(self) -> usize {
+        match self {
+            ContainerRef::Empty => 0,
+            ContainerRef::Array(ids) => size_of_val(ids),
+            ContainerRef::Bits(..) => size_of::<Bits>(),
+            ContainerRef::Runs(runs, _) => size_of_val(runs),
+        }
+    }
+
     /// Whether `low` is in it. Array and runs: a binary search.
     #[inline]
     pub fn contains(self, low: u16) -> bool {

@@ -10,10 +10,11 @@
 use std::sync::Arc;
 
 use crate::error::Result;
+use crate::fold::{fold, merge_owned};
 use crate::index::HashIndex;
 use crate::pack::Part;
-use crate::schema::{EventId, PropertyId};
-use crate::segment::{Segment, fold, merge_owned};
+use crate::schema::{EventId, PropertyId, Tag};
+use crate::segment::Segment;
 use crate::values::Values;
 
 /// The rows of one event in one stripe.
@@ -125,12 +126,18 @@ impl EventStripe {
         self.taken = self.runs.len();
     }
 
-    /// The part that a store snapshot keeps: all rows that `keep` (owner, day) lets stay; `None` where there are none.
+    /// Whether it may have rows of profiles that are gone.
+    pub fn has_dead(&self) -> bool {
+        self.dead > 0
+    }
+
+    /// The part that a store snapshot keeps: all rows that `keep` (owner, day) lets stay, with who has which values of the
+    /// event's properties; `None` where there are none.
     ///
     /// # Errors
     /// [`crate::Error::Corrupt`].
-    pub(crate) fn encode(&self, keep: &dyn Fn(u32, i64) -> bool) -> Result<Option<Vec<u8>>> {
-        fold(&self.segments().collect::<Vec<_>>(), keep)
+    pub(crate) fn encode(&self, properties: &[Tag], keep: &dyn Fn(u32, i64) -> bool) -> Result<Option<Vec<u8>>> {
+        fold(&self.segments().collect::<Vec<_>>(), properties, keep)
     }
 
     /// This stripe once a store snapshot has folded all that `taken` held into `folded`.

@@ -29,9 +29,11 @@ pub mod segment;
 
 pub mod events;
 pub mod field;
+mod fold;
 pub mod frozen;
 pub mod index;
 mod joins;
+pub mod owners;
 pub mod values;
 pub mod view;
 pub mod zone;

@@ -25,7 +25,7 @@ use crate::files;
 use crate::mapping::map_file;
 
 /// Format of packs that this build writes; it reads this one and all before it.
-pub const PACK_FORMAT: u32 = 4;
+pub const PACK_FORMAT: u32 = 5;
 const MAGIC: &[u8; 8] = b"HCPACK\0\0";
 const END_MAGIC: &[u8; 8] = b"HCPACKEN";
 const HEADER_BYTES: usize = 64;

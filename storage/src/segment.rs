@@ -2,11 +2,14 @@
 //! Knows rows as numbers; what a property's number means is the schema's matter.
 //!
 //! ```text
-//!   part    = rows:u32 columns:u30 spans:u1 folded:u1 starts[257]:u32 pad8 (at:u64 length:u64){places} pad64 column{places}
+//!   part    = rows:u32 columns:u29 owners:u1 spans:u1 folded:u1 starts[257]:u32 pad8 (at:u64 length:u64){places}
+//!             pad64 column{places}
 //!   column  = a part of `column`, over rows instead of profiles, padded to 64 bytes
 //!   columns = owner (place in the stripe) · at (second) · day · key (fingerprint) · one a property, by number
 //!   places  = columns · bits of the rows that are the first of their profile (before format 4: none);
-//!             of a folded part also: the same columns of the rows by day, and the bits of their owners
+//!             of a folded part also: the same columns of the rows by day, and the bits of their owners; and (before
+//!             format 5: none) each profile's first and last day, by place in the stripe, and a part of `bitmaps` for
+//!             each property: the owners of its values, empty where those are not kept
 //! ```
 //! `starts` says with which row each page of 4,096 profiles begins. Rows of one profile and second stand in the order
 //! of acceptance. Rows beyond the last pad its page: their codes mean nothing.
@@ -16,28 +19,28 @@
 
 use std::sync::Arc;
 
+use crate::bitmaps::{self, BitmapsView};
 use crate::codec::{pad_to, put_u32, put_u64};
-use crate::column::{ColumnView, UNKNOWN_VALUE, encode_values};
+use crate::column::{ColumnView, encode_values};
 use crate::container::Bits;
 use crate::error::Result;
-use crate::ids::{CHUNK_PAGES, CHUNK_PROFILES, PAGE_PROFILES, PAGE_WORDS, STRIPE_CHUNKS, STRIPE_PAGES};
+use crate::ids::{CHUNK_PAGES, PAGE_PROFILES, PAGE_WORDS, STRIPE_CHUNKS, STRIPE_PAGES, STRIPE_PROFILES};
 use crate::pack::{PART_ALIGN, Part};
 use crate::schema::PropertyId;
 
 const HEADER_BYTES: usize = (8 + (STRIPE_PAGES + 1) * 4).next_multiple_of(8);
 /// Columns before the properties.
-const OWN_COLUMNS: usize = 4;
+pub(crate) const OWN_COLUMNS: usize = 4;
 const OWNER: usize = 0;
-const AT: usize = 1;
-const DAY: usize = 2;
-const KEY: usize = 3;
+pub(crate) const AT: usize = 1;
+pub(crate) const DAY: usize = 2;
+pub(crate) const KEY: usize = 3;
 /// Set in the number of columns of a folded part.
 const FOLDED: u32 = 1 << 31;
 /// Set in the number of columns of a part that says where the rows of each profile begin.
 const SPANS: u32 = 1 << 30;
-const CHUNK_BITS_BYTES: usize = CHUNK_PROFILES as usize / 8;
-/// Moments stay within ±2^38 s: years 0001 to 9999 do.
-const AT_BITS: u32 = 39;
+/// Set in the number of columns of a folded part that says whose the rows of each value, and of which days, are.
+const OWNERS: u32 = 1 << 29;
 
 /// Rows of one event in one stripe, mapped or on the heap.
 #[derive(Debug, Clone)]
@@ -53,13 +56,24 @@ pub enum Segment {
 pub struct SegmentView<'a> {
     rows: u32,
     starts: &'a [u32],
-    columns: Vec<ColumnView<'a>>,
+    pub(crate) columns: Vec<ColumnView<'a>>,
     /// By page of rows; empty where they are not kept.
     span_starts: &'a [[u64; PAGE_WORDS]],
     /// The same columns of the rows by day; empty where they do not lie so, too.
     by_day: Vec<ColumnView<'a>>,
     /// By chunk; empty where they are not kept.
     owner_bits: &'a [Bits],
+    owners: Option<Owners<'a>>,
+}
+
+/// What a folded part says of the owners of its rows.
+#[derive(Debug, Clone, Copy)]
+struct Owners<'a> {
+    part: &'a [u8],
+    first_day: ColumnView<'a>,
+    last_day: ColumnView<'a>,
+    /// One a property.
+    places: &'a [[u64; 2]],
 }
 
 /// Rows on their way into a segment, column by column; sorted by owner and time, equal ones in order of acceptance.
@@ -82,14 +96,16 @@ impl Segment {
         let encoded: Vec<Vec<u8>> = columns
             .map(|values| match values.len() {
                 0 => Vec::new(),
-                _ => encode_values(count, &mut |from, out| out.extend_from_slice(&values[from..])),
+                _ => encode_values(count, &mut |from, out| {
+                    out.extend_from_slice(&values[from..count.min(from + PAGE_PROFILES as usize)]);
+                }),
             })
             .collect();
         let owners = || rows.owners.iter().map(|owner| *owner as u32);
         Segment::owned(&assemble(&starts_of(owners()), &encoded, &span_starts_of(owners()), None))
     }
 
-    fn owned(bytes: &[u8]) -> Segment {
+    pub(crate) fn owned(bytes: &[u8]) -> Segment {
         let mut words = vec![0u64; bytes.len().div_ceil(8)];
         bytemuck::cast_slice_mut::<u64, u8>(&mut words)[..bytes.len()].copy_from_slice(bytes);
         Segment::Owned(Arc::new(words))
@@ -136,6 +152,7 @@ impl Segment {
             span_starts: &[],
             by_day: Vec::new(),
             owner_bits: &[],
+            owners: None,
         }))
     }
 }
@@ -146,7 +163,7 @@ impl<'a> SegmentView<'a> {
         self.rows
     }
 
-    fn column(&self, number: usize) -> ColumnView<'a> {
+    pub(crate) fn column(&self, number: usize) -> ColumnView<'a> {
         self.columns.get(number).copied().unwrap_or(ColumnView::UNKNOWN)
     }
 
@@ -202,6 +219,7 @@ impl<'a> SegmentView<'a> {
             span_starts: &[],
             by_day: Vec::new(),
             owner_bits: &[],
+            owners: None,
             ..self.clone()
         })
     }
@@ -217,6 +235,32 @@ impl<'a> SegmentView<'a> {
     /// Who of a chunk has rows, where that is kept; of rows by day it is not.
     pub fn owner_bits(&self, chunk: usize) -> Option<&'a Bits> {
         self.owner_bits.get(chunk)
+    }
+
+    /// Whether any row's day is before another.
+    pub fn has_days_before(&self, day: i64) -> bool {
+        let days = self.day();
+        (0..days.page_count()).any(|page| {
+            let page = days.page(page);
+            page.max_code > 0 && page.base < day
+        })
+    }
+
+    /// The first day of each profile that has rows, by place in the stripe, where that is kept.
+    pub fn first_day(&self) -> Option<ColumnView<'a>> {
+        self.owners.map(|owners| owners.first_day)
+    }
+
+    /// The last day of each profile that has rows, by place in the stripe, where that is kept.
+    pub fn last_day(&self) -> Option<ColumnView<'a>> {
+        self.owners.map(|owners| owners.last_day)
+    }
+
+    /// Who has a row with which value of a property, where that is kept: of the values before [`OWNED_VALUES_MAX`], and of
+    /// any value as [`KNOWN`](crate::ids::KNOWN).
+    pub fn owners_of_values(&self, property: PropertyId) -> Option<BitmapsView<'a>> {
+        let owners = self.owners?;
+        BitmapsView::over(slice(owners.part, owners.places.get(property.0 as usize)?)?)
     }
 
     /// Rows of the profiles of a chunk.
@@ -283,119 +327,7 @@ fn partition(rows: std::ops::Range<u32>, is_before: impl Fn(u32) -> bool) -> u32
     low
 }
 
-/// One folded segment of the rows of several, without those that `keep` (owner, day) drops; older ones first where
-/// profile and time are equal. `None` where no row is left.
-///
-/// # Errors
-/// [`crate::Error::Corrupt`] from a segment.
-pub(crate) fn fold(segments: &[&Segment], keep: &dyn Fn(u32, i64) -> bool) -> Result<Option<Vec<u8>>> {
-    Ok(Merged::of(segments, keep)?.map(|mut merged| {
-        let columns = merged.encoded(|_| true);
-        let owner_bits = merged.owner_bits();
-        let (starts, span_starts) = (merged.starts(), span_starts_of(merged.owners()));
-        merged.sort_by_day(&starts);
-        let by_day = merged.encoded(|column| column != AT && column != KEY);
-        assemble(&starts, &columns, &span_starts, Some((&by_day, &owner_bits)))
-    }))
-}
-
-/// As [`fold`], on the heap and not folded: by profile only.
-///
-/// # Errors
-/// As [`fold`].
-pub(crate) fn merge_owned(segments: &[&Segment], keep: &dyn Fn(u32, i64) -> bool) -> Result<Option<Segment>> {
-    let merged = Merged::of(segments, keep)?;
-    Ok(merged.map(|merged| {
-        let span_starts = span_starts_of(merged.owners());
-        Segment::owned(&assemble(&merged.starts(), &merged.encoded(|_| true), &span_starts, None))
-    }))
-}
-
-/// Rows of several segments in one order.
-struct Merged<'a> {
-    views: Vec<SegmentView<'a>>,
-    /// Which row of which segment.
-    order: Vec<(u32, u32)>,
-}
-
-impl<'a> Merged<'a> {
-    fn of(segments: &[&'a Segment], keep: &dyn Fn(u32, i64) -> bool) -> Result<Option<Merged<'a>>> {
-        let views = segments.iter().map(|segment| segment.open()).collect::<Result<Vec<_>>>()?;
-        let order = merged_order(&views, keep);
-        Ok((!order.is_empty()).then_some(Merged { views, order }))
-    }
-
-    fn owners(&self) -> impl Iterator<Item = u32> {
-        self.order.iter().map(|(segment, row)| self.views[*segment as usize].owners().value(*row).unwrap_or(0) as u32)
-    }
-
-    fn starts(&self) -> Vec<u32> {
-        starts_of(self.owners())
-    }
-
-    fn owner_bits(&self) -> Vec<u8> {
-        let mut bits = vec![0u8; STRIPE_CHUNKS * CHUNK_BITS_BYTES];
-        self.owners().for_each(|owner| bits[owner as usize / 8] |= 1 << (owner % 8));
-        bits
-    }
-
-    /// Puts the rows of each chunk, which stand by profile, by day.
-    fn sort_by_day(&mut self, starts: &[u32]) {
-        let days: Vec<ColumnView<'_>> = self.views.iter().map(|view| view.day()).collect();
-        for chunk in 0..STRIPE_CHUNKS {
-            let rows = starts[chunk * CHUNK_PAGES] as usize..starts[(chunk + 1) * CHUNK_PAGES] as usize;
-            let day = |(segment, row): &(u32, u32)| days[*segment as usize].value(*row).unwrap_or(UNKNOWN_VALUE);
-            self.order[rows].sort_by_cached_key(day);
-        }
-    }
-
-    /// The columns wanted in the present order; the others empty.
-    fn encoded(&self, wanted: impl Fn(usize) -> bool) -> Vec<Vec<u8>> {
-        let columns = self.views.iter().map(|view| view.columns.len()).max().unwrap_or(0);
-        let encoded = (0..columns).map(|number| {
-            let sources: Vec<ColumnView<'_>> = self.views.iter().map(|view| view.column(number)).collect();
-            if !wanted(number) || sources.iter().all(|source| source.page_count() == 0) {
-                return Vec::new();
-            }
-            encode_values(self.order.len(), &mut |from, out| {
-                let page = &self.order[from..self.order.len().min(from + PAGE_PROFILES as usize)];
-                let value = |(segment, row): &(u32, u32)| sources[*segment as usize].value(*row);
-                out.extend(page.iter().map(|place| value(place).unwrap_or(UNKNOWN_VALUE)));
-            })
-        });
-        encoded.collect()
-    }
-}
-
-/// Which row of which segment comes when.
-fn merged_order(views: &[SegmentView<'_>], keep: &dyn Fn(u32, i64) -> bool) -> Vec<(u32, u32)> {
-    let rank = |segment: usize, row: u32| {
-        let view = &views[segment];
-        let (owner, at) = (view.owners().value(row).unwrap_or(0), view.at().value(row).unwrap_or(0));
-        (row < view.rows).then(|| (owner as u64) << AT_BITS | (at + (1 << (AT_BITS - 1))) as u64)
-    };
-    let mut heads: Vec<(u32, Option<u64>)> = (0..views.len()).map(|segment| (0, rank(segment, 0))).collect();
-    let mut order = Vec::with_capacity(views.iter().map(|view| view.rows as usize).sum());
-    loop {
-        let mut next: Option<(usize, u64)> = None;
-        for (segment, (_, rank)) in heads.iter().enumerate() {
-            if let Some(rank) = rank
-                && next.is_none_or(|(_, least)| *rank < least)
-            {
-                next = Some((segment, *rank));
-            }
-        }
-        let Some((segment, least)) = next else { return order };
-        let row = heads[segment].0;
-        let day = views[segment].day().value(row).unwrap_or(0);
-        if keep((least >> AT_BITS) as u32, day) {
-            order.push((segment as u32, row));
-        }
-        heads[segment] = (row + 1, rank(segment, row + 1));
-    }
-}
-
-fn starts_of(owners: impl Iterator<Item = u32>) -> Vec<u32> {
+pub(crate) fn starts_of(owners: impl Iterator<Item = u32>) -> Vec<u32> {
     let mut starts = vec![0u32; STRIPE_PAGES + 1];
     let mut rows = 0;
     for owner in owners {
@@ -410,7 +342,7 @@ fn starts_of(owners: impl Iterator<Item = u32>) -> Vec<u32> {
 }
 
 /// Which rows are the first of their profile, page by page; so are those beyond the last.
-fn span_starts_of(owners: impl Iterator<Item = u32>) -> Vec<[u64; PAGE_WORDS]> {
+pub(crate) fn span_starts_of(owners: impl Iterator<Item = u32>) -> Vec<[u64; PAGE_WORDS]> {
     let (mut pages, mut before) = (Vec::new(), None);
     for (owner, row) in owners.zip(0usize..) {
         let slot = row % PAGE_PROFILES as usize;
@@ -425,22 +357,29 @@ fn span_starts_of(owners: impl Iterator<Item = u32>) -> Vec<[u64; PAGE_WORDS]> {
     pages
 }
 
-/// The part; of a folded one with its columns by day and the bits of owners.
-fn assemble(
+/// What a folded part has beside its rows by profile.
+pub(crate) struct Folded {
+    /// Columns.
+    pub(crate) by_day: Vec<Vec<u8>>,
+    /// Bits of all, first and last days, and bitmaps of values, one a property.
+    pub(crate) of_owners: Vec<Vec<u8>>,
+}
+
+/// The part; of a folded one with its columns by day and what it says of owners.
+pub(crate) fn assemble(
     starts: &[u32],
     columns: &[Vec<u8>],
     span_starts: &[[u64; PAGE_WORDS]],
-    folded: Option<(&[Vec<u8>], &[u8])>,
+    folded: Option<&Folded>,
 ) -> Vec<u8> {
-    let (by_day, owner_bits) = folded.unzip();
+    let (by_day, of_owners) = folded.map_or((&[][..], &[][..]), |folded| (&folded.by_day, &folded.of_owners));
     let spans: &[u8] = bytemuck::cast_slice(span_starts);
     let by_profile = columns.iter().map(|c| &c[..]).chain([spans]);
-    let all = by_profile.chain(by_day.into_iter().flatten().map(|c| &c[..])).chain(owner_bits);
-    let all: Vec<&[u8]> = all.collect();
+    let all: Vec<&[u8]> = by_profile.chain(by_day.iter().chain(of_owners).map(|c| &c[..])).collect();
     let mut at = (HEADER_BYTES + all.len() * 16).next_multiple_of(PART_ALIGN);
     let mut out = Vec::with_capacity(at + all.iter().map(|c| c.len().next_multiple_of(PART_ALIGN)).sum::<usize>());
     put_u32(&mut out, starts[STRIPE_PAGES]);
-    put_u32(&mut out, columns.len() as u32 | SPANS | if folded.is_some() { FOLDED } else { 0 });
+    put_u32(&mut out, columns.len() as u32 | SPANS | if folded.is_some() { FOLDED | OWNERS } else { 0 });
     starts.iter().for_each(|start| put_u32(&mut out, *start));
     pad_to(&mut out, 8);
     for column in &all {
@@ -457,16 +396,24 @@ fn assemble(
 
 fn read_part(bytes: &[u8]) -> Option<SegmentView<'_>> {
     let head: &[u32] = bytemuck::try_cast_slice(bytes.get(..8 + (STRIPE_PAGES + 1) * 4)?).ok()?;
-    let (rows, count) = (head[0], (head[1] & !(FOLDED | SPANS)) as usize);
-    let (spans, folded) = (usize::from(head[1] & SPANS != 0), usize::from(head[1] & FOLDED != 0));
-    let place_count = count.checked_add(spans)?.checked_add(folded.checked_mul(count.checked_add(1)?)?)?;
+    let (rows, count) = (head[0], (head[1] & !(FOLDED | SPANS | OWNERS)) as usize);
+    let [spans, folded, kept] = [SPANS, FOLDED, OWNERS].map(|flag| usize::from(head[1] & flag != 0));
+    let properties = count.saturating_sub(OWN_COLUMNS);
+    let place_count = count + spans + folded * (count + 1) + kept * (properties + 2);
     let places = bytes.get(HEADER_BYTES..HEADER_BYTES.checked_add(place_count.checked_mul(16)?)?)?;
     let places: &[[u64; 2]] = bytemuck::try_cast_slice(places).ok()?;
-    let part = |[at, length]: &[u64; 2]| bytes.get(*at as usize..(*at as usize).checked_add(*length as usize)?);
+    let part = |place: &[u64; 2]| slice(bytes, place);
     let column = |place| ColumnView::over(part(place)?);
     let (columns, rest) = places.split_at(count);
     let (span_starts, rest) = rest.split_at(spans);
-    let (by_day, owner_bits) = rest.split_at(folded * count);
+    let (by_day, rest) = rest.split_at(folded * count);
+    let (owner_bits, rest) = rest.split_at(folded);
+    let owners = match rest {
+        [first_day, last_day, places @ ..] => {
+            Some(Owners { part: bytes, first_day: column(first_day)?, last_day: column(last_day)?, places })
+        }
+        _ => None,
+    };
     Some(SegmentView {
         rows,
         starts: &head[2..],
@@ -474,7 +421,13 @@ fn read_part(bytes: &[u8]) -> Option<SegmentView<'_>> {
         span_starts: bits(span_starts.first().map(part))?,
         by_day: by_day.iter().map(column).collect::<Option<Vec<_>>>()?,
         owner_bits: bits(owner_bits.first().map(part))?,
+        owners,
     })
+}
+
+fn slice<'a>(bytes: &'a [u8], [at, length]: &[u64; 2]) -> Option<&'a [u8]> {
+    let at = usize::try_from(*at).ok()?;
+    bytes.get(at..at.checked_add(usize::try_from(*length).ok()?)?)
 }
 
 /// Bits where a part has a place for them, and no bits where it has none.
@@ -502,18 +455,41 @@ fn check_part(bytes: &[u8]) -> Result<(), String> {
     if !is_by_day_full || !by_day.iter().all(fits) {
         return Err("columns by day that do not have a page for all rows".into());
     }
+    let are_places = |column: &ColumnView<'_>| {
+        (0..column.page_count()).map(|page| column.page(page)).filter(|page| page.max_code > 0).all(|page| {
+            let last = page.base.saturating_add_unsigned(page.max_code - 1);
+            page.base >= 0 && last < i64::from(STRIPE_PROFILES)
+        })
+    };
+    if !are_places(&view.column(OWNER)) || !by_day.iter().take(1).all(are_places) {
+        return Err("owners outside of the stripe".into());
+    }
     if ![0, pages].contains(&view.span_starts.len()) {
         return Err("bits of first rows that are not those of all rows".into());
     }
     if ![0, STRIPE_CHUNKS].contains(&view.owner_bits.len()) {
         return Err("bits of owners that are not those of a stripe".into());
     }
-    Ok(())
+    let Some(owners) = &view.owners else { return Ok(()) };
+    let is_of_stripe = |column: &ColumnView<'_>| column.page_count() <= STRIPE_PAGES && column.is_sound();
+    if ![owners.first_day, owners.last_day].iter().all(is_of_stripe) {
+        return Err("first and last days that are not those of a stripe".into());
+    }
+    let of_values = owners.places.iter().map(|place| slice(bytes, place).ok_or("owners of values outside of the part"));
+    of_values.into_iter().try_for_each(|part| match part? {
+        [] => Ok(()),
+        part => bitmaps::check_part(part),
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::column::UNKNOWN_VALUE;
+    use crate::fold::{fold, merge_owned};
+    use crate::ids::{CHUNK_PROFILES, KNOWN, ValueId};
+    use crate::owners::OWNED_VALUES_MAX;
+    use crate::schema::{Tag, TagType};
     use proptest::prelude::*;
 
     /// Owner, second, a property.
@@ -597,7 +573,8 @@ mod tests {
             batches in proptest::collection::vec(rows(), 1..4), low in -20_000i64..20_000, span in 0i64..4_000_000,
         ) {
             let segments: Vec<Segment> = batches.iter().map(|rows| segment(rows)).collect();
-            let folded = fold(&segments.iter().collect::<Vec<_>>(), &|_, _| true).unwrap().unwrap();
+            let property = Tag { name: "property".into(), tag_type: TagType::Category };
+            let folded = fold(&segments.iter().collect::<Vec<_>>(), &[property], &|_, _| true).unwrap().unwrap();
             let folded = Segment::owned(&folded);
             prop_assert_eq!(check_part(bytes_of(&folded)), Ok(()));
             let mut wanted: Vec<Row> = batches.concat();
@@ -626,7 +603,37 @@ mod tests {
                 let is_set = |low: u32| bits[low as usize / 64] >> (low % 64) & 1 == 1;
                 prop_assert!(owners.iter().all(|owner| is_set(owner % CHUNK_PROFILES)));
             }
+            let first_day = view.first_day().unwrap();
+            let last_day = view.last_day().unwrap();
+            for (owner, ..) in &wanted {
+                let days = || wanted.iter().filter(|row| row.0 == *owner).map(|row| day_of(row.1));
+                prop_assert_eq!(first_day.value(*owner), days().min());
+                prop_assert_eq!(last_day.value(*owner), days().max());
+            }
+            prop_assert!(wanted.iter().any(|row| row.0 == 77_777) || first_day.value(77_777).is_none());
+            // Nor does anyone beside them have days, beyond the last least of all.
+            for owner in wanted.iter().flat_map(|row| [row.0 + 1, row.0 + 2]).filter(|owner| *owner < 1 << 20) {
+                let has_rows = wanted.iter().any(|row| row.0 == owner);
+                prop_assert_eq!([first_day, last_day].map(|day| day.value(owner).is_some()), [has_rows; 2]);
+            }
+            prop_assert!(view.has_days_before(i64::MAX) && !view.has_days_before(day_of(-(1 << 38))));
+            if let Some(owners) = view.owners_of_values(PropertyId(0)) {
+                prop_assert_eq!(owners.verify_deep(), Ok(()));
+                let mut pairs: Vec<(u32, u32)> = Vec::new();
+                for (owner, _, value) in wanted.iter().filter(|row| row.2.is_some()) {
+                    pairs.push((KNOWN.0, *owner));
+                    pairs.extend(value.and_then(|v| u32::try_from(v).ok()).map(|value| (value, *owner)));
+                }
+                pairs.retain(|(value, _)| *value < OWNED_VALUES_MAX || *value == KNOWN.0);
+                pairs.sort_unstable();
+                pairs.dedup();
+                prop_assert!(pairs.iter().all(|(value, owner)| owners.value(ValueId(*value)).contains(*owner)));
+                prop_assert_eq!(owners.values().map(|(_, count)| count as usize).sum::<usize>(), pairs.len());
+            } else {
+                prop_assert!(wanted.iter().all(|row| row.2.is_none()));
+            }
             prop_assert!(segments[0].open().unwrap().by_day().is_none());
+            prop_assert!(segments[0].open().unwrap().first_day().is_none());
         }
     }
 

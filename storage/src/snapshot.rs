@@ -396,9 +396,10 @@ fn encode_rows(view: &View, field: &EventField, number: usize) -> Result<Leaves>
     let name = PartName { field: Owner::Event(field.id).number(), stripe: number as u32, kind: PartKind::Rows };
     let stripe = &field.stripes[number];
     let live = view.live.stripe(number).bitmaps()?.value(KNOWN);
-    let first_day = view.schema.events[field.id.0 as usize].kept_from.map_or(i64::MIN, i64::from);
+    let event = &view.schema.events[field.id.0 as usize];
+    let first_day = event.kept_from.map_or(i64::MIN, i64::from);
     let keep = |owner: u32, day: i64| day >= first_day && live.contains(owner);
-    let leaf = leaf(stripe.base(), stripe.is_mapped_only(), &|| stripe.encode(&keep))?;
+    let leaf = leaf(stripe.base(), stripe.is_mapped_only(), &|| stripe.encode(&event.properties, &keep))?;
     Ok(leaf.map(|leaf| (name, leaf)).into_iter().collect())
 }
 

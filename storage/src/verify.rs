@@ -11,7 +11,8 @@ use crate::ids::{
     CHUNK_PROFILES, CHUNK_WORDS, KNOWN, PAGE_PROFILES, STRIPE_CHUNKS, STRIPE_PAGES, STRIPE_PROFILES, ValueId,
 };
 use crate::manifest::Manifest;
-use crate::schema::{PropertyId, TagType};
+use crate::owners::OWNED_VALUES_MAX;
+use crate::schema::{Event, PropertyId, TagType};
 use crate::segment::SegmentView;
 use crate::snapshot::{Packs, open_packs};
 use crate::store::recover;
@@ -99,8 +100,13 @@ fn verify_rows(view: &View, field: &EventField, stripe: usize) -> Result<Vec<Str
     let event = &view.schema.events[field.id.0 as usize];
     let place = || format!("event `{}`, stripe {stripe}", event.name);
     let mut problems = Vec::new();
+    let live = view.live.stripe(stripe).bitmaps()?.value(KNOWN);
     for segment in field.stripes[stripe].segments() {
         let rows = segment.open()?;
+        let is_gone = |row: &u32| rows.owners().value(*row).is_some_and(|owner| !live.contains(owner as u32));
+        if let (false, Some(row)) = (field.stripes[stripe].has_dead(), (0..rows.row_count()).find(is_gone)) {
+            problems.push(format!("{}: row {row} is of someone who does not live", place()));
+        }
         let (owners, at, days) = (rows.owners(), rows.at(), rows.day());
         let mut before = (-1, i64::MIN);
         for row in 0..rows.row_count() {
@@ -130,6 +136,9 @@ fn verify_rows(view: &View, field: &EventField, stripe: usize) -> Result<Vec<Str
         }
         if let Some(chunk) = (0..STRIPE_CHUNKS).find(|chunk| !are_owners(&rows, *chunk)) {
             problems.push(format!("{}: owners of chunk {chunk} are not those of its rows", place()));
+        }
+        if let Some(what) = strange_owners(&rows, event) {
+            problems.push(format!("{}: {what}", place()));
         }
         for (property, number) in event.properties.iter().zip(0..) {
             let (id, count) = (PropertyId(number), field.values[number as usize].count());
@@ -173,6 +182,47 @@ fn are_owners(rows: &SegmentView<'_>, chunk: usize) -> bool {
         bits[low / 64] |= 1 << (low % 64);
     }
     *kept == *bits
+}
+
+/// What is wrong with what is kept of the owners of days and of values, if it is kept and something is.
+fn strange_owners(rows: &SegmentView<'_>, event: &Event) -> Option<String> {
+    let (owners, days) = (rows.owners(), rows.day());
+    let owner = |row| owners.value(row).unwrap_or(0) as u32;
+    let all = || (0..rows.row_count()).map(|row| (owner(row), days.value(row).unwrap_or(0)));
+    let kept_days = [(rows.first_day()?, false), (rows.last_day()?, true)];
+    let mut days_of = std::collections::BTreeMap::new();
+    for (owner, day) in all() {
+        let (first, last) = days_of.entry(owner).or_insert((day, day));
+        (*first, *last) = (day.min(*first), day.max(*last));
+    }
+    for (column, is_last) in kept_days {
+        let day_of = |owner| days_of.get(&owner).map(|(first, last)| if is_last { *last } else { *first });
+        if let Some(owner) = (0..STRIPE_PROFILES).find(|owner| column.value(*owner) != day_of(*owner)) {
+            return Some(format!("the first or last day of {owner} is not that of its rows"));
+        }
+    }
+    for (property, number) in event.properties.iter().zip(0..) {
+        let Some(bitmaps) = rows.owners_of_values(PropertyId(number)) else { continue };
+        if let Err(what) = bitmaps.verify_deep() {
+            return Some(format!("owners of `{}`: {what}", property.name));
+        }
+        let column = rows.property(PropertyId(number));
+        let known = (0..rows.row_count()).filter_map(|row| Some((column.value(row)?, owner(row))));
+        let kept = known.clone().filter(|(value, _)| (0..OWNED_VALUES_MAX.into()).contains(value));
+        let kept = kept.map(|(value, owner)| (value as u32, owner));
+        let mut wanted: Vec<(u32, u32)> = kept.chain(known.map(|(_, owner)| (KNOWN.0, owner))).collect();
+        wanted.sort_unstable();
+        wanted.dedup();
+        let found: u64 = bitmaps.values().map(|(_, count)| u64::from(count)).sum();
+        let are_there = |of_value: &[(u32, u32)]| {
+            let bitmap = bitmaps.value(ValueId(of_value[0].0));
+            of_value.iter().all(|(_, owner)| bitmap.contains(*owner))
+        };
+        if found != wanted.len() as u64 || !wanted.chunk_by(|a, b| a.0 == b.0).all(are_there) {
+            return Some(format!("owners of `{}` are not those of its rows", property.name));
+        }
+    }
+    None
 }
 
 fn name(view: &View, field: &Field) -> String {
