@@ -9,6 +9,9 @@ use super::in_order::Chain;
 use super::rows::Gathered;
 use crate::query::kernels;
 
+/// Of more ids than so many the bits are sooner set and read than the ids are sorted.
+const SORTED_MAX: usize = 96;
+
 /// The members of one chunk.
 #[derive(Debug, Clone)]
 pub(crate) enum ChunkSet {
@@ -252,6 +255,18 @@ impl Scratch {
         let mut copy = self.ids();
         copy.extend_from_slice(ids);
         copy
+    }
+
+    /// Sorts ids, and leaves of those that stand several times one.
+    pub(super) fn sort(&mut self, ids: &mut Vec<u16>) {
+        if ids.len() <= SORTED_MAX {
+            ids.sort_unstable();
+            return ids.dedup();
+        }
+        let bits = self.filled(ContainerRef::Array(ids));
+        ids.clear();
+        kernels::push_bits(&bits, kernels::count(&bits), ids);
+        self.bits.push(bits);
     }
 
     /// Keeps the ids that are in a container, or those that are not.

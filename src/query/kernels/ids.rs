@@ -3,6 +3,7 @@
 #![allow(unsafe_code)] // the dispatch by level
 
 use storage::container::{Bits, ContainerRef, bit};
+use storage::ids::CHUNK_WORDS;
 
 use super::level::at_levels;
 use super::level::{Level, level};
@@ -15,6 +16,13 @@ const GALLOP_FROM: usize = 32;
 
 /// From so many members on a chunk's bits are turned to ids by vectors, which cost the same for few and for many.
 const COMPRESS_FROM: u32 = 1200;
+
+/// Ids of two lists that are fewer together are not worth clearing a chunk's bits.
+const BITS_FROM: usize = 96;
+
+fn is_small(a: &[u16], b: &[u16]) -> bool {
+    a.len() + b.len() < BITS_FROM
+}
 
 /// Number of ids of a chunk's bits that are in a container.
 pub fn count_in_bits(container: ContainerRef<'_>, bits: &Bits) -> u32 {
@@ -161,9 +169,14 @@ pub fn retain_in_container(container: ContainerRef<'_>, keep: bool, ids: &mut Ve
             let mut rest = runs;
             keep_if(ids, |low| in_runs(&mut rest, low) == keep);
         }
-        ContainerRef::Array(other) if ids.len() * GALLOP_FROM < other.len() || !keep => {
+        ContainerRef::Array(other) if ids.len() * GALLOP_FROM < other.len() || is_small(ids, other) && !keep => {
             let mut rest = other;
             keep_if(ids, |low| gallop_to(&mut rest, low) == keep);
+        }
+        ContainerRef::Array(_) if !keep => {
+            let mut bits = [0; CHUNK_WORDS];
+            container.or_into(&mut bits);
+            retain_in_bits(&bits, false, ids);
         }
         ContainerRef::Array(other) => {
             intersect(ids, other, spare);
@@ -283,7 +296,6 @@ mod tests {
     use proptest::prelude::*;
     use std::collections::BTreeSet;
     use storage::container::set_range;
-    use storage::ids::CHUNK_WORDS;
 
     fn ids() -> impl Strategy<Value = BTreeSet<u16>> {
         prop_oneof![
