@@ -1,6 +1,8 @@
 //! Distributions: how an audience falls over the values of a tag, against a base.
 //! Knows tallies, totals and bins; labels are texts, flags or bin bounds.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 use storage::{TagId, TagType, ValueId};
 
@@ -220,7 +222,7 @@ fn other(
 
 fn of_numbers(ctx: &Context<'_>, sides: &Sides, request: &Request<'_>) -> Result<Distribution> {
     let tag_type = ctx.view.schema().tag_type(request.tag);
-    let spread = Spread::of(ctx, &sides.audience, request.tag)?;
+    let (spread, base_spread) = spreads(ctx, sides, request.tag)?;
     let sums = match &spread {
         Some(spread) => spread.totals(),
         None => totals(ctx, &sides.audience, request.tag)?,
@@ -241,6 +243,7 @@ fn of_numbers(ctx: &Context<'_>, sides: &Sides, request: &Request<'_>) -> Result
         None => bins.count(ctx, &sides.audience, request.tag)?,
     };
     let base = match sides.base {
+        _ if let Some(spread) = &base_spread => bins.of_spread(spread).into(),
         Node::Everyone => {
             let count = || bins.count(ctx, &Node::Everyone, request.tag);
             ctx.remembered.bins(ctx.view.data_version(), request.tag, &edges, count)?
@@ -260,6 +263,22 @@ fn of_numbers(ctx: &Context<'_>, sides: &Sides, request: &Request<'_>) -> Result
         reach: sums.known,
         summary: Some(summary(ctx, sides, request.tag, &unit, &sums, spread.as_ref())?),
     })
+}
+
+/// Audience and base by value, where values lie close together. Everyone is counted once a data version, with the first
+/// audience that is held against them.
+fn spreads(ctx: &Context<'_>, sides: &Sides, tag: TagId) -> Result<(Option<Spread>, Option<Arc<Spread>>)> {
+    if sides.base != Node::Everyone {
+        return Ok((Spread::of(ctx, &sides.audience, tag)?, None));
+    }
+    let data_version = ctx.view.data_version();
+    if let Some(base) = ctx.remembered.spread(data_version, tag) {
+        return Ok((Spread::of(ctx, &sides.audience, tag)?, Some(base)));
+    }
+    let Some((audience, base)) = Spread::of_both(ctx, &sides.audience, tag)? else { return Ok((None, None)) };
+    let base = Arc::new(base);
+    ctx.remembered.keep_spread(data_version, tag, &base);
+    Ok((Some(audience), Some(base)))
 }
 
 fn summary(

@@ -127,7 +127,7 @@ impl CodeCounts {
     /// Counts one code.
     #[inline(always)]
     pub(crate) fn add(&mut self, code: usize) {
-        self.tables[0][code] = self.tables[0][code].wrapping_add(1);
+        self.add_times(code, 1);
     }
 
     /// Counts the codes of the members of a page, each of them `shift` further up; the unknown as they are.
@@ -163,6 +163,33 @@ impl CodeCounts {
         });
     }
 
+    /// Counts the codes of everyone of a page, each of them `shift` further up; the unknown as they are.
+    pub(crate) fn add_everyone(&mut self, page: &Page<'_>, shift: usize) {
+        match page.codes {
+            Codes::Constant(code) => self.add_times(shifted(code, shift), PAGE_PROFILES),
+            Codes::U8(codes) => self.add_all(codes, shift),
+            Codes::U16(codes) => self.add_all(codes, shift),
+            Codes::U32(codes) => self.add_all(codes, shift),
+            Codes::U64(codes) => self.add_all(codes, shift),
+        }
+    }
+
+    #[inline(always)]
+    fn add_all<C: Copy + Into<u64>>(&mut self, codes: &[C], shift: usize) {
+        let tables = self.tables.each_mut().map(|table| &mut table[..]);
+        for four in codes.as_chunks::<4>().0 {
+            for at in 0..4 {
+                let code = shifted(four[at].into(), shift);
+                tables[at][code] = tables[at][code].wrapping_add(1);
+            }
+        }
+    }
+
+    /// Counts a code several times.
+    pub(crate) fn add_times(&mut self, code: usize, times: u32) {
+        self.tables[0][code] = self.tables[0][code].wrapping_add(times);
+    }
+
     /// How many were met, by code.
     pub(crate) fn into_counts(self) -> impl Iterator<Item = u64> {
         let [a, b, c, d] = self.tables;
@@ -179,8 +206,9 @@ impl CodeCounts {
     }
 }
 
+/// A code so much further up; that of the unknown as it is.
 #[inline(always)]
-fn shifted(code: u64, shift: usize) -> usize {
+pub(crate) fn shifted(code: u64, shift: usize) -> usize {
     if code == 0 { 0 } else { (code as usize).wrapping_add(shift) }
 }
 

@@ -7,15 +7,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 use storage::TagId;
 
 use super::error::Result;
+use super::spread::Spread;
 
-/// Most distributions of everyone that are remembered; beyond it all are dropped.
+/// Most distributions of everyone, of each kind, that are remembered; beyond it all are dropped.
 const BINS_MAX: usize = 256;
 /// Most edges of one that is remembered.
 const EDGES_MAX: usize = 4096;
 
 type Counts = Arc<Vec<u64>>;
 
-/// Counts over everyone, by tag and edges.
+/// Counts over everyone: by tag and edges; and by value, where the values of a tag lie close together.
 #[derive(Debug, Default)]
 pub struct Remembered(Mutex<Memory>);
 
@@ -23,6 +24,7 @@ pub struct Remembered(Mutex<Memory>);
 struct Memory {
     data_version: u64,
     bins: HashMap<(TagId, Vec<i64>), Counts>,
+    spreads: HashMap<TagId, Arc<Spread>>,
 }
 
 impl Remembered {
@@ -46,16 +48,43 @@ impl Remembered {
             return Ok(counts);
         }
         let counts = Arc::new(count()?);
+        self.remember(data_version, |memory| {
+            if memory.bins.len() >= BINS_MAX {
+                memory.bins.clear();
+            }
+            if edges.len() <= EDGES_MAX {
+                memory.bins.insert(key, counts.clone());
+            }
+        });
+        Ok(counts)
+    }
+
+    /// Everyone by value at a data version, if it is remembered.
+    pub(crate) fn spread(&self, data_version: u64, tag: TagId) -> Option<Arc<Spread>> {
+        let memory = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        memory.spreads.get(&tag).filter(|_| memory.data_version == data_version).cloned()
+    }
+
+    /// Remembers everyone by value.
+    pub(crate) fn keep_spread(&self, data_version: u64, tag: TagId, spread: &Arc<Spread>) {
+        self.remember(data_version, |memory| {
+            if memory.spreads.len() >= BINS_MAX {
+                memory.spreads.clear();
+            }
+            memory.spreads.insert(tag, spread.clone());
+        });
+    }
+
+    fn remember(&self, data_version: u64, put: impl FnOnce(&mut Memory)) {
         let mut memory = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         // Of an older version than is remembered: someone still asks the past, which nobody else will.
-        if data_version >= memory.data_version && edges.len() <= EDGES_MAX {
-            if data_version > memory.data_version || memory.bins.len() >= BINS_MAX {
-                memory.bins.clear();
-                memory.data_version = data_version;
-            }
-            memory.bins.insert(key, counts.clone());
+        if data_version < memory.data_version {
+            return;
         }
-        Ok(counts)
+        if data_version > memory.data_version {
+            *memory = Memory { data_version, ..Memory::default() };
+        }
+        put(&mut memory);
     }
 }
 

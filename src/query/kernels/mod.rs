@@ -16,6 +16,7 @@
 mod level;
 
 mod codes;
+mod histogram;
 mod ids;
 mod program;
 mod seen;
@@ -28,6 +29,7 @@ pub use codes::{
     CodeSet, MEAN_SUM_BITS, PageBits, PagePlaces, Sums, bucket_hash, bucket_hashes, code_set, lookup, means, range,
     range_i64, range_u16, range_u32, sum_and_count, sums, write_places,
 };
+pub use histogram::{SMALL_CODES, SmallCounts, count_small};
 pub use ids::{
     WRITTEN_BEYOND, and_not_ids, count_in_bits, count_in_ids, for_each_bit, push_bits, retain_in_container, write_bits,
 };
