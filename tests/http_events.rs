@@ -62,7 +62,57 @@ fn check(server: &Server, predicate: &str, wanted: &str) {
 #[test]
 fn behaviours_are_asked_for() {
     let server = shop();
+    ask_for_behaviours(&server);
+    // As a store snapshot folds them.
+    server.client().post(&format!("{MAIN}/snapshots"), &json!({"name": "folded"})).expect(200);
+    ask_for_behaviours(&server);
+}
+
+#[test]
+fn what_is_kept_of_owners_holds_for_who_goes_and_who_comes() {
+    let server = shop();
+    let mut client = server.client();
     let check = |predicate: &str, wanted: &str| check(&server, predicate, wanted);
+    let snapshots = format!("{MAIN}/snapshots");
+    client.post(&snapshots, &json!({"name": "folded"})).expect(200);
+    let bakery = "EXISTS (SELECT 1 FROM purchase WHERE category = 'bakery')";
+    let anything = "EXISTS (SELECT 1 FROM purchase WHERE category IN ('bakery', 'dairy'))";
+    let first = "(SELECT min(day) FROM purchase)";
+    let last = "(SELECT max(day) FROM purchase)";
+    // As many are left as ever bought, and they are not the same.
+    client.call("DELETE", &format!("{MAIN}/profiles/member/b"), &[], None).expect(200);
+    check("EXISTS (SELECT 1 FROM purchase)", "ac");
+    check("NOT EXISTS (SELECT 1 FROM purchase)", "d");
+    check(bakery, "a");
+    check(anything, "ac");
+    check(&format!("NOT {anything}"), "d");
+    check(&format!("tier IS NULL AND {anything}"), "c");
+    check("EXISTS (SELECT 1 FROM purchase WHERE store IS NOT NULL)", "");
+    check(&format!("{first} <= DATE '2026-10-03'"), "a");
+    check(&format!("{last} >= DATE '2026-10-03'"), "ac");
+    let bought = "{\"id\": {\"member\": \"d\"}, \"event\": \"purchase\", \"at\": \"2026-09-30\", \"category\": \"bakery\"}\n\
+                  {\"id\": {\"member\": \"c\"}, \"event\": \"purchase\", \"at\": \"2026-10-02\", \"category\": \"fruit\"}";
+    client.post_text(&format!("{MAIN}/events"), bought).expect(200);
+    let come_and_gone = || {
+        check("EXISTS (SELECT 1 FROM purchase)", "acd");
+        check("NOT EXISTS (SELECT 1 FROM purchase)", "");
+        check(bakery, "ad");
+        check(anything, "acd");
+        check("EXISTS (SELECT 1 FROM purchase WHERE category = 'fruit')", "c");
+        check(&format!("{first} = DATE '2026-10-02'"), "c");
+        check(&format!("{first} <= DATE '2026-10-01'"), "ad");
+        check(&format!("{first} BETWEEN DATE '2026-10-01' AND DATE '2026-10-02'"), "ac");
+        check(&format!("{last} = DATE '2026-09-30'"), "d");
+        check(&format!("{last} BETWEEN DATE '2026-10-02' AND DATE '2026-10-30'"), "a");
+        check(&format!("NOT {last} > DATE '2026-10-20'"), "ad");
+    };
+    come_and_gone();
+    client.post(&snapshots, &json!({"name": "folded again"})).expect(200);
+    come_and_gone();
+}
+
+fn ask_for_behaviours(server: &Server) {
+    let check = |predicate: &str, wanted: &str| check(server, predicate, wanted);
     check("EXISTS (SELECT 1 FROM purchase)", "abc");
     check("NOT EXISTS (SELECT 1 FROM purchase)", "d");
     check("EXISTS (SELECT 1 FROM purchase WHERE category = 'bakery' AND amount > 20)", "b");
@@ -89,6 +139,32 @@ fn behaviours_are_asked_for() {
     check(&format!("followed_by({bakery}, {dairy}, INTERVAL '3' DAY)"), "");
     check(&format!("followed_by({bakery}, {bakery})"), "a");
     check("tier = 'V2' AND EXISTS (SELECT 1 FROM visit)", "a");
+}
+
+/// The clocks of St. John's went from 00:01 on 7 November 2010 back to 23:01 on the day before.
+#[test]
+fn a_later_event_may_be_of_an_earlier_day() {
+    let server = Server::start();
+    let mut client = server.client();
+    client
+        .put(MAIN, &json!({"time_zone": "America/St_Johns", "id_types": ["member"], "events": {"call": {}}}))
+        .expect(200);
+    let at = |at: &str| format!("{{\"id\": {{\"member\": \"a\"}}, \"event\": \"call\", \"at\": \"{at}\"}}\n");
+    let calls = at("2010-11-07T02:30:30Z") + &at("2010-11-07T02:45:00Z");
+    client.post_text(&format!("{MAIN}/events"), &calls).expect(200);
+    let ask = || {
+        let check = |predicate: &str, wanted: &str| check(&server, predicate, wanted);
+        check("(SELECT last(day) FROM call) = DATE '2010-11-06'", "a");
+        check("(SELECT first(day) FROM call) = DATE '2010-11-07'", "a");
+        check("(SELECT max(day) FROM call) = DATE '2010-11-07'", "a");
+        check("(SELECT max(day) FROM call) <= DATE '2010-11-06'", "");
+        check("(SELECT max(day) FROM call WHERE at > TIMESTAMP '2000-01-01') <= DATE '2010-11-06'", "");
+        check("(SELECT min(day) FROM call) = DATE '2010-11-06'", "a");
+        check("(SELECT min(day) FROM call) >= DATE '2010-11-07'", "");
+    };
+    ask();
+    client.post(&format!("{MAIN}/snapshots"), &json!({"name": "folded"})).expect(200);
+    ask();
 }
 
 #[test]

@@ -5,6 +5,7 @@
 //! Two-valued: each operator denotes a subset of the known, `NOT` everyone else. A value that nobody was ever given is
 //! the empty set and a warning; a name that does not exist is an error with its place and the nearest name.
 
+mod days;
 mod earlier;
 pub(crate) mod events;
 pub(crate) mod literals;

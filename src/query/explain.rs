@@ -6,19 +6,21 @@ use std::time::Instant;
 use serde::Serialize;
 use storage::field::{FieldId, TRUE};
 use storage::ids::{KNOWN, PAGE_PROFILES};
+use storage::schema::Schema;
 use storage::{TagId, TagType, View};
 
 use super::bind::date_of;
 use super::context::Context;
 use super::error::Result;
+use super::exec::owners_kept;
 use super::number::{Range, decimal_text};
-use super::plan::{Amount, ColumnTest, EventRows, Leaf, LeafKind, Node};
+use super::plan::{Amount, ColumnTest, EventRows, Leaf, LeafKind, Node, RowColumn, RowTest};
 use super::totals::count;
 
 /// One step of a plan.
 #[derive(Debug, Clone, Serialize)]
 pub struct Step {
-    /// What is done: `and`, `or`, `not`, `shared` (found once for several places), `bitmap`, `ids`, `values`, `column`, `lists`, `bucket`, `behaviour`, `in_order`, `everyone`, `nobody`.
+    /// What is done: `and`, `or`, `not`, `shared` (found once for several places), `bitmap`, `ids`, `values`, `column`, `lists`, `bucket`, `owners` (of events, as kept by value and day), `behaviour`, `in_order`, `everyone`, `nobody`.
     pub step: &'static str,
     /// Of what.
     #[serde(skip_serializing_if = "String::is_empty")]
@@ -126,9 +128,14 @@ fn describe(view: &View, leaf: &Leaf) -> Result<(&'static str, String, u64)> {
             ("lists", of, bytes.forward_disk + bytes.memory)
         }
         LeafKind::Behaviour(behaviour) => {
-            let of =
-                format!("{} {}", schema.events[behaviour.rows.event.0 as usize].name, amount_word(&behaviour.amount));
-            ("behaviour", of, row_bytes(view, &behaviour.rows))
+            let event = &schema.events[behaviour.rows.event.0 as usize].name;
+            match if behaviour.is_any() { owners_kept(view, &behaviour.rows)? } else { None } {
+                Some(kept) => ("owners", format!("{event}{}", looked_at(schema, &behaviour.rows)), kept.bytes),
+                None => {
+                    let of = format!("{event} {}", amount_word(&behaviour.amount));
+                    ("behaviour", of, row_bytes(view, &behaviour.rows))
+                }
+            }
         }
         LeafKind::InOrder(in_order) => {
             let names = in_order.steps.iter().map(|step| schema.events[step.event.0 as usize].name.as_str());
@@ -137,6 +144,18 @@ fn describe(view: &View, leaf: &Leaf) -> Result<(&'static str, String, u64)> {
         }
         LeafKind::Bucket { of, low, high, .. } => ("bucket", format!("{low} to {high} of {of}"), 0),
     })
+}
+
+/// By which column owners are told.
+fn looked_at(schema: &Schema, rows: &EventRows) -> String {
+    match &rows.test {
+        RowTest::Column(RowColumn::Day, _) => " by day".into(),
+        RowTest::Column(RowColumn::Property(property), _) => {
+            format!(" by {}", schema.events[rows.event.0 as usize].properties[property.0 as usize].name)
+        }
+        RowTest::Or(_) => " by several values".into(),
+        _ => String::new(),
+    }
 }
 
 fn amount_word(amount: &Amount) -> &'static str {
@@ -177,14 +196,8 @@ fn column_bytes(view: &View, tag: TagId, test: &ColumnTest) -> Result<u64> {
 fn bitmap_bytes(view: &View, field: FieldId, value: storage::ValueId) -> Result<u64> {
     let mut bytes = 0;
     for stripe in 0..view.stripe_count() {
-        for container in view.field(field).stripe(stripe).bitmaps()?.value(value).containers {
-            bytes += match container {
-                storage::container::ContainerRef::Empty => 0,
-                storage::container::ContainerRef::Array(ids) => ids.len() as u64 * 2,
-                storage::container::ContainerRef::Bits(..) => 8192,
-                storage::container::ContainerRef::Runs(runs, _) => runs.len() as u64 * 4,
-            };
-        }
+        let containers = view.field(field).stripe(stripe).bitmaps()?.value(value).containers;
+        bytes += containers.iter().map(|container| container.bytes() as u64).sum::<u64>();
     }
     Ok(bytes)
 }

@@ -9,14 +9,14 @@ use queryparser::ast::{
     PredicateKind, Scalar, Span, Unit,
 };
 use queryparser::nearest;
-use storage::column::NUMBER_MAX;
 use storage::schema::Event;
 use storage::values::Values;
 use storage::{EventId, PropertyId, TagType};
 
+use super::days::{Days, as_days};
 use super::{Binder, Column, kind_of};
 use crate::query::error::Result;
-use crate::query::exec::share_of_days;
+use crate::query::exec::owners_kept;
 use crate::query::kernels::CodeSet;
 use crate::query::like::Pattern;
 use crate::query::number::{ExactRange, Fraction, Range, WideRange};
@@ -400,29 +400,28 @@ impl<'a> Binder<'a> {
         Ok(Node::leaf(LeafKind::InOrder(InOrder { steps, within_s }), estimate))
     }
 
-    /// At most about so many have rows of an event.
+    /// At most about so many have rows that pass.
     fn estimate(&self, rows: &EventRows) -> Result<u64> {
+        let kept = match rows.test {
+            RowTest::Nothing => return Ok(0),
+            RowTest::Column(RowColumn::Property(_), _) => owners_kept(self.view(), rows)?,
+            _ => None,
+        };
+        if let Some(kept) = kept {
+            return Ok(kept.members.min(self.ctx.everyone()));
+        }
         let count = self.view().event(rows.event).row_count()?;
         Ok(count.min(self.ctx.everyone()))
     }
 
     fn behaviour(&mut self, rows: EventRows, amount: Amount) -> Result<Node> {
-        let amount = match as_days(&rows, &amount) {
-            Some(Days { lacking: Some(_), reach, is_last, days, .. })
-                if share_of_days(self.view(), rows.event, reach)? > WINDOWS_SHARE_MAX =>
-            {
-                let days = ColumnTest::Range(days);
-                if is_last { Amount::Last(RowColumn::Day, days) } else { Amount::First(RowColumn::Day, days) }
-            }
-            Some(Days { having, lacking, .. }) => {
-                let having = self.behaviour(having, at_least_one())?;
-                let lacking = lacking.map(|rows| self.behaviour(rows, at_least_one())).transpose()?;
-                return Ok(Node::and([having].into_iter().chain(lacking.map(Node::not)).collect()));
-            }
-            None => amount,
-        };
+        if let Some(Days { having, lacking }) = as_days(&rows, &amount) {
+            let having = self.behaviour(having, at_least_one())?;
+            let lacking = lacking.map(|rows| self.behaviour(rows, at_least_one())).transpose()?;
+            return Ok(Node::and([having].into_iter().chain(lacking.map(Node::not)).collect()));
+        }
         let negated = amount.is_zero_enough();
-        let estimate = if rows.test == RowTest::Nothing { 0 } else { self.estimate(&rows)? };
+        let estimate = self.estimate(&rows)?;
         let leaf = Node::leaf(LeafKind::Behaviour(Behaviour { rows, amount, negated }), estimate);
         Ok(if negated { Node::not(leaf) } else { leaf })
     }
@@ -596,51 +595,6 @@ impl<'a> Binder<'a> {
 
 fn at_least_one() -> Amount {
     Amount::Count(ColumnTest::Range(Range { low: 1, high: i64::MAX }))
-}
-
-/// Windows that reach over more of the rows are more to look at than the first or last row of everyone.
-const WINDOWS_SHARE_MAX: f64 = 0.2;
-
-/// The last (first) day in a range, said by windows: some row in it, and none beyond its end.
-struct Days {
-    days: Range,
-    is_last: bool,
-    having: EventRows,
-    lacking: Option<EventRows>,
-    /// All days that are looked at.
-    reach: Range,
-}
-
-fn as_days(rows: &EventRows, amount: &Amount) -> Option<Days> {
-    let (days, is_last) = match amount {
-        Amount::Most(RowColumn::Day, ColumnTest::Range(days))
-        | Amount::Last(RowColumn::Day, ColumnTest::Range(days)) => (*days, true),
-        Amount::Least(RowColumn::Day, ColumnTest::Range(days))
-        | Amount::First(RowColumn::Day, ColumnTest::Range(days)) => (*days, false),
-        _ => return None,
-    };
-    if days.low > days.high {
-        return None;
-    }
-    let within = |window: Range| {
-        let window = RowTest::Column(RowColumn::Day, ColumnTest::Range(window));
-        EventRows { event: rows.event, test: RowTest::and(vec![window, rows.test.clone()]) }
-    };
-    let before = (days.low > -NUMBER_MAX).then(|| Range { low: i64::MIN, high: days.low - 1 });
-    let after = (days.high < NUMBER_MAX).then(|| Range { low: days.high + 1, high: i64::MAX });
-    let (near, beyond) = if is_last { (before, after) } else { (after, before) };
-    // Without a near end whoever has rows at all has some within, or beyond.
-    let having = match near {
-        Some(_) => within(days),
-        None => rows.clone(),
-    };
-    let reach = match (near, beyond, is_last) {
-        (None, Some(beyond), _) => beyond,
-        (_, _, true) => Range { low: days.low, high: i64::MAX },
-        (_, _, false) => Range { low: i64::MIN, high: days.high },
-    };
-    let lacking = beyond.map(within);
-    Some(Days { days, is_last, having, lacking, reach })
 }
 
 /// Rows of which a column is known.

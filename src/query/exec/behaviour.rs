@@ -438,16 +438,15 @@ impl BehaviourLeaf<'_> {
 
     fn by_counters(&self, chunk: usize, range: Range, scratch: &mut Scratch) -> ChunkSet {
         let (mut bits, least) = (scratch.bits(), range.low.max(1));
-        if range.high > 255 && !self.behaviour.negated {
-            if least == 1 && self.rows.mark_kept_owners(chunk, &mut bits) {
-                return ChunkSet::Bits(bits);
-            }
-            if let Some(rows) = self.rows.all_by_profile(chunk).filter(|_| least <= COUNTED_BY_SPANS_MAX) {
-                scratch.recycle(ChunkSet::Bits(bits));
-                let mut ids = scratch.ids();
-                rows.push_by_count(chunk, least as usize, scratch, &mut ids);
-                return compact(ids, scratch);
-            }
+        if range.high > 255
+            && !self.behaviour.negated
+            && least <= COUNTED_BY_SPANS_MAX
+            && let Some(rows) = self.rows.all_by_profile(chunk)
+        {
+            scratch.recycle(ChunkSet::Bits(bits));
+            let mut ids = scratch.ids();
+            rows.push_by_count(chunk, least as usize, scratch, &mut ids);
+            return compact(ids, scratch);
         }
         let mut counters = scratch.counters();
         self.rows.for_each_owner(chunk, scratch, |low| {

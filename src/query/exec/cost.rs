@@ -56,6 +56,7 @@ impl StripeNode<'_> {
             StripeNode::Everyone | StripeNode::Nobody => 50,
             StripeNode::And(nodes) | StripeNode::Or(nodes) => nodes.iter().map(|n| n.bits_ns(chunk)).sum(),
             StripeNode::Not(inner) | StripeNode::Shared(_, inner) => inner.bits_ns(chunk) + 50,
+            StripeNode::AmongLive(inner) => inner.bits_ns(chunk) + 300,
             StripeNode::Containers(containers) => container_ns(containers[chunk]),
             StripeNode::Values(leaf) => leaf.bits_ns(chunk),
             StripeNode::Column(leaf) => match leaf.known_count(chunk) {
@@ -69,6 +70,14 @@ impl StripeNode<'_> {
         }
     }
 
+    /// Time of working out a chunk's members, at most so many, as ids.
+    pub(super) fn ids_ns(&self, chunk: usize, upper: u32) -> u64 {
+        match self {
+            StripeNode::Containers(containers) if !matches!(containers[chunk], ContainerRef::Bits(..)) => 50,
+            node => node.bits_ns(chunk) + to_ids_ns(upper),
+        }
+    }
+
     /// Time of looking so many candidates up.
     pub(super) fn probes_ns(&self, chunk: usize, candidates: u64) -> u64 {
         match self {
@@ -76,7 +85,9 @@ impl StripeNode<'_> {
             StripeNode::And(nodes) | StripeNode::Or(nodes) => {
                 nodes.iter().map(|n| n.probes_ns(chunk, candidates)).sum::<u64>() + candidates
             }
-            StripeNode::Not(inner) | StripeNode::Shared(_, inner) => inner.probes_ns(chunk, candidates),
+            StripeNode::Not(inner) | StripeNode::Shared(_, inner) | StripeNode::AmongLive(inner) => {
+                inner.probes_ns(chunk, candidates)
+            }
             StripeNode::Containers(containers) => match containers[chunk] {
                 ContainerRef::Empty => 0,
                 ContainerRef::Bits(..) => candidates,

@@ -105,6 +105,13 @@ impl ColumnLeaf<'_> {
         self.known_count(chunk).unwrap_or_else(|| self.known[chunk].cardinality())
     }
 
+    /// Bytes of a chunk's codes that are looked at.
+    pub(super) fn bytes(&self, chunk: usize) -> u64 {
+        let pages = (chunk * CHUNK_PAGES..(chunk + 1) * CHUNK_PAGES).map(|page| self.column.page(page));
+        let bytes = pages.map(|page| u64::from(PAGE_PROFILES) * page.codes.width() as u64).sum();
+        if self.fits[chunk] == Fit::Mixed { bytes } else { 0 }
+    }
+
     fn mark(&self, page: usize, out: &mut PageBits) {
         self.test.mark(&self.column.page(page), out);
     }
@@ -179,7 +186,7 @@ impl<'a> ValuesLeaf<'a> {
         if !self.by_column[chunk] && upper <= super::OR_IDS_MAX {
             let mut ids = scratch.ids();
             self.bitmaps.iter().for_each(|bitmap| bitmap[chunk].push_ids(&mut ids));
-            ids.sort_unstable();
+            scratch.sort(&mut ids);
             return ChunkSet::Ids(ids);
         }
         let mut bits = scratch.bits();

@@ -6,13 +6,14 @@
 //!   count          headers alone for what they say exactly; of an AND the bits of all dense leaves at once, in registers
 //!   chunk          … a ChunkSet: ids where few can be in it (the smallest leaf drives, the rest is probed), else bits
 //! ```
-//! Invariant: every node is a subset of the live profiles.
+//! Invariant: every node is a subset of the live profiles; of what is not sure to be one, those among them.
 
 mod behaviour;
 mod by_profile;
 mod cost;
 mod in_order;
 mod leaves;
+mod owners;
 mod pages;
 mod resolve;
 mod row_test;
@@ -29,12 +30,13 @@ use storage::ids::{CHUNK_PROFILES, KNOWN, STRIPE_CHUNKS, STRIPE_PROFILES};
 use super::error::Result;
 use super::kernels;
 use super::plan::Node;
-use behaviour::BehaviourLeaf;
+use behaviour::{BehaviourLeaf, among_live};
 use in_order::InOrderLeaf;
 use leaves::{BucketLeaf, ColumnLeaf, ListsLeaf, ValuesLeaf};
+pub(crate) use owners::owners_kept;
 pub(crate) use pages::UNKNOWN;
 pub(crate) use row_test::window_of;
-pub(crate) use rows::{Gathered, Order, RowPage, RowsRun, share_of_days};
+pub(crate) use rows::{Gathered, Order, RowPage, RowsRun};
 pub(crate) use sets::{ChunkBits, ChunkSet, Scratch};
 
 /// An OR that holds at most so many is kept as ids.
@@ -87,6 +89,9 @@ enum StripeNode<'a> {
     Bucket(BucketLeaf),
     Behaviour(Box<BehaviourLeaf<'a>>),
     InOrder(Box<InOrderLeaf<'a>>),
+    /// Those that live of some containers, columns, or an OR of them, which may hold profiles that are gone. Looked up for
+    /// who lives it is the same with them.
+    AmongLive(Box<StripeNode<'a>>),
     /// What stands in several places of the plan: found once a chunk, under its key.
     Shared(usize, Box<StripeNode<'a>>),
 }
@@ -180,6 +185,7 @@ impl<'a> Stripe<'a> {
             StripeNode::Values(leaf) => leaf.known_count(chunk),
             StripeNode::Column(leaf) => leaf.known_count(chunk),
             StripeNode::Not(inner) => Some(self.live_count(chunk) - self.known_count(inner, chunk)?),
+            StripeNode::AmongLive(inner) if self.live_count(chunk) == CHUNK_PROFILES => self.known_count(inner, chunk),
             _ => None,
         }
     }
@@ -194,6 +200,7 @@ impl<'a> Stripe<'a> {
                 sum.min(live)
             }
             StripeNode::Shared(_, inner) => self.upper(inner, chunk),
+            StripeNode::AmongLive(inner) => self.upper(inner, chunk).min(live),
             StripeNode::Values(leaf) => leaf.upper(chunk).min(live),
             StripeNode::Column(leaf) => leaf.upper(chunk).min(live),
             StripeNode::Behaviour(leaf) => leaf.upper(chunk).min(live),
@@ -246,6 +253,10 @@ impl<'a> Stripe<'a> {
                 kernels::fill(self.live[chunk], &mut bits);
                 self.intersect(node, chunk, &mut bits, scratch);
                 ChunkSet::Bits(bits)
+            }
+            StripeNode::AmongLive(inner) => {
+                let set = self.eval(inner, chunk, scratch);
+                among_live(set, self.live[chunk], scratch)
             }
             StripeNode::Shared(key, inner) => {
                 if let Some(set) = scratch.shared(*key, chunk) {
@@ -318,7 +329,8 @@ impl<'a> Stripe<'a> {
             return Conjunction::Ids(scratch.ids());
         }
         let bits_ns = || nodes.iter().map(|n| n.bits_ns(chunk)).sum::<u64>();
-        if upper as usize <= ARRAY_MAX && self.probes_ns(nodes, driver, upper, chunk) <= bits_ns() + as_ids_ns {
+        let driven_ns = || nodes[driver].ids_ns(chunk, upper) + self.probes_ns(nodes, driver, upper, chunk);
+        if upper as usize <= ARRAY_MAX && driven_ns() <= bits_ns() + as_ids_ns {
             let mut ids = self.eval_ids(&nodes[driver], chunk, scratch);
             let others = nodes.iter().enumerate().filter(|(at, _)| *at != driver).map(|(_, n)| n);
             self.probe(others, chunk, &mut ids, scratch);
@@ -454,8 +466,7 @@ impl<'a> Stripe<'a> {
                 ids.append(&mut more);
                 scratch.recycle(ChunkSet::Ids(more));
             }
-            ids.sort_unstable();
-            ids.dedup();
+            scratch.sort(&mut ids);
             return ChunkSet::Ids(ids);
         }
         let mut bits = scratch.bits();
@@ -482,6 +493,7 @@ impl<'a> Stripe<'a> {
         match node {
             StripeNode::Everyone => {}
             StripeNode::Not(inner) => self.remove(inner, chunk, bits, scratch),
+            StripeNode::AmongLive(inner) => self.intersect(inner, chunk, bits, scratch),
             StripeNode::Column(leaf) => leaf.intersect(chunk, bits),
             StripeNode::Values(leaf) if leaf.is_by_column(chunk) => leaf.intersect(chunk, bits),
             StripeNode::Lists(leaf) => leaf.intersect(chunk, bits),
@@ -507,6 +519,7 @@ impl<'a> Stripe<'a> {
             StripeNode::Nobody => {}
             StripeNode::Everyone => bits.fill(0),
             StripeNode::Or(nodes) => nodes.iter().for_each(|n| self.remove(n, chunk, bits, scratch)),
+            StripeNode::AmongLive(inner) => self.remove(inner, chunk, bits, scratch),
             StripeNode::Containers(containers) => match containers[chunk] {
                 ContainerRef::Empty => {}
                 ContainerRef::Bits(more, _) => kernels::and_not_assign(bits, more),
@@ -544,6 +557,7 @@ impl<'a> Stripe<'a> {
             StripeNode::Everyone | StripeNode::Nobody => ids.clear(),
             StripeNode::Containers(containers) => scratch.retain(containers[chunk], keep, ids),
             StripeNode::Not(inner) => self.filter(inner, chunk, !keep, ids, scratch),
+            StripeNode::AmongLive(inner) => self.filter(inner, chunk, keep, ids, scratch),
             StripeNode::And(nodes) if keep => self.probe(nodes.iter(), chunk, ids, scratch),
             StripeNode::Or(nodes) if !keep => nodes.iter().for_each(|n| self.filter(n, chunk, false, ids, scratch)),
             StripeNode::And(nodes) => {

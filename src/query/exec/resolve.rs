@@ -4,7 +4,9 @@
 use std::sync::Arc;
 
 use storage::View;
+use storage::column::ColumnView;
 use storage::container::ContainerRef;
+use storage::events::EventStripe;
 use storage::ids::{KNOWN, STRIPE_CHUNKS};
 
 use super::behaviour::BehaviourLeaf;
@@ -13,7 +15,7 @@ use super::leaves::{self, BucketLeaf, ColumnLeaf, Fit, ListsLeaf, ValuesLeaf};
 use super::rows::RowsRun;
 use super::{Share, StripeNode};
 use crate::query::error::Result;
-use crate::query::plan::{Leaf, LeafKind, Node};
+use crate::query::plan::{ColumnTest, Leaf, LeafKind, Node};
 
 pub(super) fn resolve<'a>(view: &'a View, node: &'a Node, share: &Share) -> Result<StripeNode<'a>> {
     let inner = |node: &'a Node| resolve(view, node, share);
@@ -34,6 +36,8 @@ pub(super) fn resolve<'a>(view: &'a View, node: &'a Node, share: &Share) -> Resu
                     other => resolved.push(other),
                 }
             }
+            // Members that are looked up one after the other are looked up in containers first.
+            resolved.sort_by_key(|node| !matches!(node, StripeNode::Containers(_)));
             single(resolved, StripeNode::Everyone, StripeNode::And)
         }
         Node::Or(nodes) => {
@@ -45,7 +49,7 @@ pub(super) fn resolve<'a>(view: &'a View, node: &'a Node, share: &Share) -> Resu
                     other => resolved.push(other),
                 }
             }
-            single(resolved, StripeNode::Nobody, StripeNode::Or)
+            any_of(resolved)
         }
         Node::Shared(_, node) => match inner(node)? {
             plain @ (StripeNode::Everyone | StripeNode::Nobody | StripeNode::Containers(_)) => plain,
@@ -68,11 +72,44 @@ fn single<'a>(
     }
 }
 
-fn containers(containers: [ContainerRef<'_>; STRIPE_CHUNKS]) -> StripeNode<'_> {
+/// Any of some nodes.
+pub(super) fn any_of(nodes: Vec<StripeNode<'_>>) -> StripeNode<'_> {
+    single(nodes, StripeNode::Nobody, StripeNode::Or)
+}
+
+/// Members as they lie in containers.
+pub(super) fn containers(containers: [ContainerRef<'_>; STRIPE_CHUNKS]) -> StripeNode<'_> {
     if containers.iter().all(|c| c.cardinality() == 0) {
         return StripeNode::Nobody;
     }
     StripeNode::Containers(Box::new(containers))
+}
+
+/// Whether no container has more members than there are, as none has of a store that is sound.
+fn are_within(owners: &StripeNode<'_>, live: &[ContainerRef<'_>; STRIPE_CHUNKS]) -> bool {
+    let fits = |containers: &[ContainerRef<'_>; STRIPE_CHUNKS]| {
+        containers.iter().zip(live).all(|(owners, live)| owners.cardinality() <= live.cardinality())
+    };
+    match owners {
+        StripeNode::Containers(containers) => fits(containers),
+        StripeNode::Column(leaf) => fits(&leaf.known),
+        StripeNode::Or(nodes) => nodes.iter().all(|node| are_within(node, live)),
+        _ => true,
+    }
+}
+
+/// Whose value in a column passes, of those who have one.
+pub(super) fn column_node<'a>(
+    column: ColumnView<'a>,
+    test: &'a ColumnTest,
+    known: [ContainerRef<'a>; STRIPE_CHUNKS],
+) -> StripeNode<'a> {
+    let fits: [Fit; STRIPE_CHUNKS] = std::array::from_fn(|chunk| leaves::fit(&column, test, chunk));
+    match fits {
+        fits if fits.iter().all(|fit| *fit == Fit::Outside) => StripeNode::Nobody,
+        fits if fits.iter().all(|fit| *fit == Fit::Inside) => containers(known),
+        fits => StripeNode::Column(Box::new(ColumnLeaf { column, test, known, fits })),
+    }
 }
 
 fn live(view: &View, stripe: usize) -> Result<[ContainerRef<'_>; STRIPE_CHUNKS]> {
@@ -89,14 +126,7 @@ fn resolve_leaf<'a>(view: &'a View, leaf: &'a Leaf, share: &Share) -> Result<Str
         LeafKind::Column { tag, test } => {
             let part = view.tag(*tag).stripe(stripe);
             let (column, known) = (part.column()?, part.bitmaps()?.value(KNOWN).containers);
-            let fits: [Fit; STRIPE_CHUNKS] = std::array::from_fn(|chunk| leaves::fit(&column, test, chunk));
-            if fits.iter().all(|fit| *fit == Fit::Outside) {
-                return Ok(StripeNode::Nobody);
-            }
-            if fits.iter().all(|fit| *fit == Fit::Inside) {
-                return Ok(containers(known));
-            }
-            StripeNode::Column(Box::new(ColumnLeaf { column, test, known, fits }))
+            column_node(column, test, known)
         }
         LeafKind::Values { tag, values, set, is_indexed, .. } => {
             let part = view.tag(*tag).stripe(stripe);
@@ -117,10 +147,26 @@ fn resolve_leaf<'a>(view: &'a View, leaf: &'a Leaf, share: &Share) -> Result<Str
         LeafKind::Lists { tag, values } => {
             StripeNode::Lists(ListsLeaf { lists: view.tag(*tag).stripe(stripe).lists()?, values })
         }
-        LeafKind::Behaviour(behaviour) => match RowsRun::open(view, &behaviour.rows, share)? {
-            None => StripeNode::Nobody,
-            Some(rows) => StripeNode::Behaviour(Box::new(BehaviourLeaf { rows, behaviour, live: live(view, stripe)? })),
-        },
+        LeafKind::Behaviour(behaviour) => {
+            let Some(mut rows) = RowsRun::open(view, &behaviour.rows, share)? else { return Ok(StripeNode::Nobody) };
+            let live = live(view, stripe)?;
+            // What the folded rows keep of their owners, and the rows of all others.
+            let mut any = Vec::new();
+            if behaviour.is_any() {
+                let owners = any_of(rows.take_owners(&behaviour.rows.test, share));
+                let has_dead = view.event(behaviour.rows.event).stripe(stripe).is_some_and(EventStripe::has_dead);
+                let may_be_gone = has_dead || !are_within(&owners, &live);
+                match owners {
+                    StripeNode::Nobody => {}
+                    owners if may_be_gone => any.push(StripeNode::AmongLive(Box::new(owners))),
+                    owners => any.push(owners),
+                }
+            }
+            if rows.has_segments() {
+                any.push(StripeNode::Behaviour(Box::new(BehaviourLeaf { rows, behaviour, live })));
+            }
+            any_of(any)
+        }
         LeafKind::InOrder(in_order) => {
             let mut steps = Vec::with_capacity(in_order.steps.len());
             for step in &in_order.steps {

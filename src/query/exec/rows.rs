@@ -3,21 +3,22 @@
 
 use std::ops::Range as Span;
 
+use storage::View;
 use storage::column::{Codes, ColumnView, Page};
 use storage::container::Bits;
 use storage::ids::{CHUNK_WORDS, PAGE_PROFILES, STRIPE_CHUNKS};
-use storage::{EventId, View};
 
 use storage::segment::SegmentView;
 
-use super::Share;
+use super::owners::owners;
 use super::pages::{ALL, PAGE, Places, UNKNOWN, ValuePage, keep_between, push_lows, push_values};
 use super::row_test::{self, RunTest, Window, column_of};
 use super::sets::{ChunkSet, Scratch};
+use super::{Share, StripeNode};
 use crate::query::error::Result;
 use crate::query::kernels::{self, PageBits};
 use crate::query::number::Range;
-use crate::query::plan::{EventRows, RowColumn};
+use crate::query::plan::{EventRows, RowColumn, RowTest};
 
 /// A condition over the rows of one event, resolved against one stripe.
 pub(crate) struct RowsRun<'a> {
@@ -28,6 +29,8 @@ pub(crate) struct RowsRun<'a> {
 struct SegmentRun<'a> {
     /// Among the segments of the stripe.
     number: usize,
+    /// Whether all its rows are of days that are kept.
+    is_whole: bool,
     by_profile: Ordered<'a>,
     by_day: Option<Ordered<'a>>,
 }
@@ -73,12 +76,12 @@ impl<'a> RowsRun<'a> {
     /// # Errors
     /// Damage of the store.
     pub(crate) fn open(view: &'a View, rows: &'a EventRows, share: &Share) -> Result<Option<RowsRun<'a>>> {
-        let kept_from = view.schema().events[rows.event.0 as usize].kept_from;
-        let kept = kept_from.map(|day| Range { low: day.into(), high: i64::MAX });
+        let kept_from = view.schema().events[rows.event.0 as usize].kept_from.map(i64::from);
         let Some(part) = view.event(rows.event).stripe(share.stripe) else { return Ok(None) };
         let mut segments = Vec::new();
         for (segment, number) in part.segments().zip(0..) {
             let view = segment.open()?;
+            let kept = kept_from.filter(|day| view.has_days_before(*day)).map(|low| Range { low, high: i64::MAX });
             let test = row_test::all_of(&view, std::iter::once(&rows.test), kept);
             if matches!(test, RunTest::Nothing) {
                 continue;
@@ -89,7 +92,8 @@ impl<'a> RowsRun<'a> {
                 view,
             });
             let of_chunks = of_share(share, |chunk| view.rows_of_chunk(chunk));
-            segments.push(SegmentRun { number, by_profile: Ordered { view, test, rows: of_chunks }, by_day });
+            let by_profile = Ordered { view, test, rows: of_chunks };
+            segments.push(SegmentRun { number, is_whole: kept.is_none(), by_profile, by_day });
         }
         Ok((!segments.is_empty()).then_some(RowsRun { segments }))
     }
@@ -171,27 +175,25 @@ impl<'a> RowsRun<'a> {
 
     /// Time of looking at all rows of a chunk and their owners.
     pub(super) fn rows_ns(&self, chunk: usize) -> u64 {
-        let each = self.segments.iter().map(|segment| {
-            let rows = segment.ordered(Order::Any, chunk);
-            // Two and a half for each that passes.
-            u64::from(rows.rows[chunk].len() as u32) * if matches!(rows.test, RunTest::All) { 5 } else { 2 } / 2
-        });
-        each.sum()
+        self.segments.iter().map(|segment| segment.ordered(Order::Any, chunk).rows_ns(chunk)).sum()
     }
 
-    /// Marks whoever has rows at all, where it is kept and all rows pass.
-    pub(super) fn mark_kept_owners(&self, chunk: usize, out: &mut Bits) -> bool {
-        let kept = |SegmentRun { by_profile: rows, .. }: &SegmentRun<'a>| match rows.test {
-            RunTest::All => rows.view.owner_bits(chunk),
-            _ => None,
-        };
-        if self.segments.iter().any(|segment| kept(segment).is_none()) {
-            return false;
-        }
-        let all: Vec<&Bits> = self.segments.iter().filter_map(kept).collect();
-        out.fill(0);
-        kernels::or_all(&all, out);
-        true
+    /// Takes the segments out that say themselves who has rows that pass; `test` is the condition.
+    pub(super) fn take_owners(&mut self, test: &'a RowTest, share: &Share) -> Vec<StripeNode<'a>> {
+        let mut nodes = Vec::new();
+        self.segments.retain(|segment| {
+            let rows_ns = || share.chunks.clone().map(|chunk| segment.ordered(Order::Any, chunk).rows_ns(chunk)).sum();
+            let node = segment.is_whole.then(|| owners(&segment.by_profile.view, test, share, rows_ns())).flatten();
+            let stays = node.is_none();
+            nodes.extend(node);
+            stays
+        });
+        nodes
+    }
+
+    /// Whether there are rows left.
+    pub(super) fn has_segments(&self) -> bool {
+        !self.segments.is_empty()
     }
 
     /// Marks whoever has rows that pass in a segment other than the one with the most rows; says whether there can be any.
@@ -301,25 +303,6 @@ impl<'a> RowsRun<'a> {
     }
 }
 
-/// About which share of an event's rows lie on some days, by the first chunk of some stripes whose rows lie by day.
-///
-/// # Errors
-/// Damage of the store.
-pub(crate) fn share_of_days(view: &View, event: EventId, days: Range) -> Result<f64> {
-    const STRIPES: usize = 4;
-    let (mut within, mut all) = (0u32, 0u32);
-    for stripe in (0..view.stripe_count()).step_by(view.stripe_count().div_ceil(STRIPES).max(1)) {
-        let Some(part) = view.event(event).stripe(stripe) else { continue };
-        for segment in part.segments() {
-            if let Some(rows) = segment.open()?.by_day() {
-                within += rows.rows_of_days(0, days.low, days.high).len() as u32;
-                all += rows.rows_of_chunk(0).len() as u32;
-            }
-        }
-    }
-    Ok(f64::from(within) / f64::from(all.max(1)))
-}
-
 /// Bits of a moment: seconds within ±2^38, and one more that keeps profiles apart.
 pub(super) const MOMENT_BITS: u32 = 41;
 const MOMENT_BIAS: i64 = 1 << 38;
@@ -361,6 +344,11 @@ impl<'a> SegmentRun<'a> {
 }
 
 impl<'a> Ordered<'a> {
+    /// Time of looking at all rows of a chunk and their owners: two and a half for each that passes.
+    fn rows_ns(&self, chunk: usize) -> u64 {
+        u64::from(self.rows[chunk].len() as u32) * if matches!(self.test, RunTest::All) { 5 } else { 2 } / 2
+    }
+
     /// The pages that have rows of a chunk.
     pub(super) fn pages(&self, chunk: usize) -> Span<usize> {
         let rows = &self.rows[chunk];

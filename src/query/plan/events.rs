@@ -84,6 +84,14 @@ pub struct InOrder {
     pub within_s: Option<i64>,
 }
 
+impl Behaviour {
+    /// Whether any row at all is enough.
+    pub fn is_any(&self) -> bool {
+        !self.negated
+            && matches!(&self.amount, Amount::Count(ColumnTest::Range(range)) if range.low <= 1 && range.high > 1 << 32)
+    }
+}
+
 impl EventRows {
     /// Bytes that they hold on the heap, about.
     pub(super) fn heap_bytes(&self) -> usize {
