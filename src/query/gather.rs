@@ -212,7 +212,7 @@ pub(crate) fn shifted(code: u64, shift: usize) -> usize {
     if code == 0 { 0 } else { (code as usize).wrapping_add(shift) }
 }
 
-/// Keeps the ids whose code passes; the width of the codes is looked at once a page.
+/// Keeps the ids whose code passes.
 #[inline(always)]
 pub(crate) fn retain_by_code(
     column: &ColumnView<'_>,
@@ -220,17 +220,67 @@ pub(crate) fn retain_by_code(
     ids: &mut Vec<u16>,
     mut passes: impl FnMut(&Page<'_>, u64) -> bool,
 ) {
+    retain_by_page(column, chunk, ids, |page, ids, of_page, kept| {
+        retain_at(ids, of_page, kept, |slot| passes(page, page.code(slot)))
+    });
+}
+
+/// Keeps the ids whose code lies in its page's range, or those whose code does not; the width of the codes is looked at
+/// once a page. A page without a range has no code in it.
+pub(crate) fn retain_by_range(
+    column: &ColumnView<'_>,
+    chunk: usize,
+    keep: bool,
+    ids: &mut Vec<u16>,
+    range: impl Fn(&Page<'_>) -> Option<(u64, u64)>,
+) {
+    retain_by_page(column, chunk, ids, |page, ids, of_page, kept| {
+        let Some((low, high)) = range(page) else {
+            return retain_at(ids, of_page, kept, |_| !keep);
+        };
+        let passes = |code: u64| (code.wrapping_sub(low) <= high - low) == keep;
+        match page.codes {
+            Codes::Constant(code) => retain_at(ids, of_page, kept, |_| passes(code)),
+            Codes::U8(codes) => retain_at(ids, of_page, kept, |slot| passes(codes[slot].into())),
+            Codes::U16(codes) => retain_at(ids, of_page, kept, |slot| passes(codes[slot].into())),
+            Codes::U32(codes) => retain_at(ids, of_page, kept, |slot| passes(codes[slot].into())),
+            Codes::U64(codes) => retain_at(ids, of_page, kept, |slot| passes(codes[slot])),
+        }
+    });
+}
+
+/// Calls `retain` with every page that has ids, all ids, which of them are the page's and how many have been kept before;
+/// it gives how many have been kept then.
+#[inline(always)]
+fn retain_by_page(
+    column: &ColumnView<'_>,
+    chunk: usize,
+    ids: &mut Vec<u16>,
+    mut retain: impl FnMut(&Page<'_>, &mut [u16], std::ops::Range<usize>, usize) -> usize,
+) {
     let (mut from, mut kept) = (0, 0);
     while from < ids.len() {
         let page_number = ids[from] / PAGE;
         let to = from + ids[from..].partition_point(|low| low / PAGE == page_number);
         let page = column.page(chunk * CHUNK_PAGES + usize::from(page_number));
-        for at in from..to {
-            let low = ids[at];
-            ids[kept] = low;
-            kept = usize::wrapping_add(kept, passes(&page, page.code(usize::from(low % PAGE))).into());
-        }
+        kept = retain(&page, ids, from..to, kept);
         from = to;
     }
     ids.truncate(kept);
+}
+
+/// Moves the ids of a page whose place passes to behind those that were kept before, without a branch.
+#[inline(always)]
+fn retain_at(
+    ids: &mut [u16],
+    of_page: std::ops::Range<usize>,
+    mut kept: usize,
+    mut passes: impl FnMut(usize) -> bool,
+) -> usize {
+    for at in of_page {
+        let low = ids[at];
+        ids[kept] = low;
+        kept = usize::wrapping_add(kept, passes(slot_of(low)).into());
+    }
+    kept
 }

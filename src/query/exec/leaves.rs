@@ -9,7 +9,7 @@ use storage::lists::ListsView;
 use super::cost::{container_ns, pages_ns};
 use super::first_of;
 use super::sets::{ChunkSet, Scratch};
-use crate::query::gather::retain_by_code;
+use crate::query::gather::{retain_by_code, retain_by_range};
 use crate::query::kernels::{self, CodeSet, PageBits};
 use crate::query::plan::ColumnTest;
 
@@ -137,6 +137,9 @@ impl ColumnLeaf<'_> {
     }
 
     pub(super) fn filter(&self, chunk: usize, keep: bool, ids: &mut Vec<u16>) {
+        if matches!(self.test, ColumnTest::Range(_)) {
+            return retain_by_range(&self.column, chunk, keep, ids, |page| self.test.code_range(page));
+        }
         retain_by_code(&self.column, chunk, ids, |page, code| {
             page.value_of(code).is_some_and(|value| self.test.passes(value)) == keep
         });
