@@ -82,10 +82,10 @@ impl Edges {
     }
 
     fn count_page(&self, page: &Page<'_>, members: PageMembers<'_>, counts: &mut [u64]) {
-        let high = page.base.wrapping_add(page.max_code as i64).wrapping_sub(1);
-        let from = self.ranges.partition_point(|range| range.high < page.base);
+        let Some((low, high)) = page.bounds() else { return };
+        let from = self.ranges.partition_point(|range| range.high < low);
         let to = self.ranges.partition_point(|range| range.low <= high);
-        if page.max_code == 0 || from >= to {
+        if from >= to {
             return;
         }
         if matches!(members, PageMembers::Bits(_)) && to - from <= MARKED_BINS_MAX {

@@ -57,8 +57,8 @@ impl Search {
     }
 
     fn see(&self, page: &Page<'_>, members: PageMembers<'_>, seen: &mut Seen) {
-        let high = page.base.wrapping_add(page.max_code as i64).wrapping_sub(1);
-        if page.max_code == 0 || high < self.outer.low || page.base > self.guess.high {
+        let Some((_, high)) = page.bounds() else { return };
+        if high < self.outer.low || page.base > self.guess.high {
             return;
         }
         let mut marks = [0; PAGE_WORDS];

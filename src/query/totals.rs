@@ -186,10 +186,8 @@ pub(crate) fn column_bounds(ctx: &Context<'_>, tag: TagId) -> Result<Option<(i64
     let mut bounds: Option<(i64, i64)> = None;
     for stripe in 0..ctx.view.stripe_count() {
         let column = ctx.view.tag(tag).stripe(stripe).column()?;
-        for page in (0..column.page_count()).map(|at| column.page(at)).filter(|page| page.max_code > 0) {
-            let high = page.base.wrapping_add(page.max_code as i64 - 1);
-            bounds = Some(bounds.map_or((page.base, high), |(lo, hi)| (lo.min(page.base), hi.max(high))));
-        }
+        let of_stripe = column.bounds(0..column.page_count());
+        bounds = bounds.into_iter().chain(of_stripe).reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)));
     }
     Ok(bounds)
 }

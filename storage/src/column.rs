@@ -65,6 +65,13 @@ impl Page<'_> {
     /// A page of unknowns.
     pub const UNKNOWN: Page<'static> = Page { base: 0, max_code: 0, codes: Codes::Constant(0) };
 
+    /// Least and greatest value that can be known: every value lies within, though not each of the two is taken. `None`
+    /// where nothing is known.
+    #[inline]
+    pub fn bounds(&self) -> Option<(i64, i64)> {
+        (self.max_code > 0).then(|| (self.base, self.base.saturating_add_unsigned(self.max_code - 1)))
+    }
+
     /// Code at a place.
     #[inline]
     pub fn code(&self, slot: usize) -> u64 {
@@ -237,6 +244,11 @@ impl<'a> ColumnView<'a> {
             return owned.as_page();
         }
         self.entries.get(page).and_then(|entry| mapped_page(entry, self.codes)).unwrap_or(Page::UNKNOWN)
+    }
+
+    /// Bounds of some pages, as of one; by their heads alone.
+    pub fn bounds(&self, pages: std::ops::Range<usize>) -> Option<(i64, i64)> {
+        pages.filter_map(|page| self.page(page).bounds()).reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)))
     }
 
     /// Code of a place in the stripe.

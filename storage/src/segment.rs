@@ -240,10 +240,7 @@ impl<'a> SegmentView<'a> {
     /// Whether any row's day is before another.
     pub fn has_days_before(&self, day: i64) -> bool {
         let days = self.day();
-        (0..days.page_count()).any(|page| {
-            let page = days.page(page);
-            page.max_code > 0 && page.base < day
-        })
+        days.bounds(0..days.page_count()).is_some_and(|(first, _)| first < day)
     }
 
     /// The first day of each profile that has rows, by place in the stripe, where that is kept.
@@ -456,10 +453,8 @@ fn check_part(bytes: &[u8]) -> Result<(), String> {
         return Err("columns by day that do not have a page for all rows".into());
     }
     let are_places = |column: &ColumnView<'_>| {
-        (0..column.page_count()).map(|page| column.page(page)).filter(|page| page.max_code > 0).all(|page| {
-            let last = page.base.saturating_add_unsigned(page.max_code - 1);
-            page.base >= 0 && last < i64::from(STRIPE_PROFILES)
-        })
+        let bounds = column.bounds(0..column.page_count());
+        bounds.is_none_or(|(first, last)| first >= 0 && last < i64::from(STRIPE_PROFILES))
     };
     if !are_places(&view.column(OWNER)) || !by_day.iter().take(1).all(are_places) {
         return Err("owners outside of the stripe".into());

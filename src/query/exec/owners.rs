@@ -102,22 +102,17 @@ fn all<'a>(segment: &SegmentView<'a>, share: &Share) -> Option<[ContainerRef<'a>
 fn of_days<'a>(segment: &SegmentView<'a>, test: &'a ColumnTest, share: &Share, rows_ns: u64) -> Option<StripeNode<'a>> {
     let ColumnTest::Range(days) = test else { return None };
     let (first_day, last_day) = (segment.first_day()?, segment.last_day()?);
-    let column = match (days, bounds(&first_day), bounds(&last_day)) {
-        (Range { low, .. }, (first, _), _) if *low <= first => first_day,
-        (Range { high, .. }, _, (_, last)) if *high >= last => last_day,
+    let bounds = |column: &ColumnView<'_>| column.bounds(0..column.page_count());
+    let column = match (bounds(&first_day), bounds(&last_day)) {
+        (None, _) | (_, None) => return Some(StripeNode::Nobody),
+        (Some((first, _)), _) if days.low <= first => first_day,
+        (_, Some((_, last))) if days.high >= last => last_day,
         _ => return None,
     };
     if rows_ns < share.chunks.clone().map(|chunk| pages_ns(&column, chunk, true)).sum() {
         return None;
     }
     Some(column_node(column, test, all(segment, share)?))
-}
-
-/// No value of a column lies outside; the first is the larger where there are none.
-fn bounds(column: &ColumnView<'_>) -> (i64, i64) {
-    let pages = (0..column.page_count()).map(|page| column.page(page)).filter(|page| page.max_code > 0);
-    let ends = pages.map(|page| (page.base, page.base.saturating_add_unsigned(page.max_code - 1)));
-    ends.fold((i64::MAX, i64::MIN), |all, page| (all.0.min(page.0), all.1.max(page.1)))
 }
 
 /// Whoever has rows with some values of a property.

@@ -117,10 +117,8 @@ impl<'a> RowsRun<'a> {
         for segment in &self.segments {
             let rows = segment.ordered(order_for(Order::Any, &[column]), chunk);
             let column = column_of(&rows.view, column);
-            let pages = rows.pages(chunk).map(|page| column.page(page)).filter(|page| page.max_code > 0);
-            for page in pages {
-                let last = page.base.saturating_add_unsigned(page.max_code - 1);
-                bounds = (bounds.0.min(page.base), bounds.1.max(last));
+            if let Some((first, last)) = column.bounds(rows.pages(chunk)) {
+                bounds = (bounds.0.min(first), bounds.1.max(last));
             }
         }
         bounds
