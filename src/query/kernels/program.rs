@@ -11,9 +11,10 @@ use storage::container::Bits;
 use storage::ids::CHUNK_WORDS;
 
 use super::level::at_levels;
+use super::words::count_both;
 
 /// Words that are worked on at a time.
-const BLOCK_WORDS: usize = 64;
+const BLOCK_WORDS: usize = 128;
 
 type Block = [u64; BLOCK_WORDS];
 
@@ -102,7 +103,15 @@ impl Program {
     pub fn run(&self, inputs: &[&Bits], room: &mut Room, counts: &mut [u64]) {
         room.found.resize(self.steps.len(), [0; BLOCK_WORDS]);
         for block in 0..CHUNK_WORDS / BLOCK_WORDS {
-            run_block(&self.steps, &self.counted, inputs, block, &mut room.found, counts);
+            run_block(&self.steps, inputs, block, &mut room.found);
+            for (counted, count) in self.counted.iter().zip(&mut *counts) {
+                let (a, b) = match *counted {
+                    Counted::Set(set) => (set, set),
+                    Counted::Both(a, b) => (a, b),
+                };
+                let of = |operand| block_of(operand, inputs, block, &room.found);
+                *count += count_both(of(a), of(b));
+            }
         }
     }
 }
@@ -116,14 +125,7 @@ fn block_of<'b>(operand: Operand, inputs: &[&'b Bits], block: usize, found: &'b 
 }
 
 at_levels! {
-    fn run_block(
-        steps: &[Step],
-        counted: &[Counted],
-        inputs: &[&Bits],
-        block: usize,
-        found: &mut [Block],
-        counts: &mut [u64],
-    ) {
+    fn run_block(steps: &[Step], inputs: &[&Bits], block: usize, found: &mut [Block]) {
         for (at, step) in steps.iter().enumerate() {
             let (before, rest) = found.split_at_mut(at);
             let of = |operand| block_of(operand, inputs, block, before);
@@ -146,19 +148,6 @@ at_levels! {
                     (0..BLOCK_WORDS).for_each(|w| out[w] = (bits[w] & then[w]) | (!bits[w] & or_else[w]));
                 }
             }
-        }
-        for (counted, count) in counted.iter().zip(counts) {
-            let sum = match *counted {
-                Counted::Set(set) => {
-                    let words = block_of(set, inputs, block, found).iter();
-                    words.fold(0u64, |sum, word| sum.wrapping_add(word.count_ones().into()))
-                }
-                Counted::Both(a, b) => {
-                    let words = block_of(a, inputs, block, found).iter().zip(block_of(b, inputs, block, found));
-                    words.fold(0u64, |sum, (a, b)| sum.wrapping_add((a & b).count_ones().into()))
-                }
-            };
-            *count = count.wrapping_add(sum);
         }
     }
 }

@@ -7,6 +7,10 @@ use storage::ids::CHUNK_WORDS;
 
 use super::codes::PageBits;
 use super::level::at_levels;
+#[cfg(target_arch = "x86_64")]
+use super::level::{Level, level};
+#[cfg(target_arch = "x86_64")]
+use super::x86;
 
 /// Most operands of one pass: more streams than that at once are slower than a second pass.
 pub const TERMS_MAX: usize = 8;
@@ -40,11 +44,6 @@ fn and_words(terms: &[Term<'_>], each: impl FnMut(usize, u64)) {
 }
 
 at_levels! {
-    /// Number of ids set.
-    pub fn count(bits: &Bits) -> u32 {
-        bits.iter().fold(0u64, |count, word| count.wrapping_add(word.count_ones().into())) as u32
-    }
-
     /// `out &= b`.
     pub fn and_assign(out: &mut Bits, b: &Bits) {
         out.iter_mut().zip(b).for_each(|(o, b)| *o &= b);
@@ -94,6 +93,28 @@ at_levels! {
     }
 }
 
+at_levels! {
+    fn count_both_by_words(a: &[u64], b: &[u64]) -> u64 {
+        a.iter().zip(b).fold(0u64, |count, (a, b)| count.wrapping_add((a & b).count_ones().into()))
+    }
+}
+
+/// Number of ids set.
+pub fn count(bits: &Bits) -> u32 {
+    count_both(bits, bits) as u32
+}
+
+/// Number of ids set in both, of as many words: a multiple of 64.
+pub fn count_both(a: &[u64], b: &[u64]) -> u64 {
+    debug_assert!(a.len() == b.len() && a.len().is_multiple_of(64));
+    #[cfg(target_arch = "x86_64")]
+    if level() == Level::Avx2 {
+        // SAFETY: the level is never above what the processor reports to have.
+        return unsafe { x86::count_both(a, b) };
+    }
+    count_both_by_words(a, b)
+}
+
 /// `out = AND of all terms`; of none, every id.
 pub fn and_terms(terms: &[Term<'_>], out: &mut Bits) {
     let (first, rest) = terms.split_at(terms.len().min(TERMS_MAX));
@@ -105,8 +126,10 @@ pub fn and_terms(terms: &[Term<'_>], out: &mut Bits) {
 
 /// Number of ids in the AND of all terms, without writing it where they are few enough for one pass.
 pub fn and_terms_count(terms: &[Term<'_>]) -> u32 {
-    if terms.len() <= TERMS_MAX {
-        return and_few_count(terms);
+    match terms {
+        [(a, 0), (b, 0)] => return count_both(*a, *b) as u32,
+        _ if terms.len() <= TERMS_MAX => return and_few_count(terms),
+        _ => {}
     }
     let mut out = [0; CHUNK_WORDS];
     and_terms(terms, &mut out);
@@ -185,6 +208,10 @@ mod tests {
                 assert_eq!(out, and, "{level:?}");
                 assert_eq!(and_terms_count(&terms), naive_count(&and), "{level:?}");
                 assert_eq!(count(&and), naive_count(&and), "{level:?}");
+                for two in plain.windows(2) {
+                    let both: Bits = std::array::from_fn(|w| two[0][w] & two[1][w]);
+                    assert_eq!(count_both(&two[0][..], &two[1][..]) as u32, naive_count(&both), "{level:?}");
+                }
                 let mut out = Box::new([0; CHUNK_WORDS]);
                 or_all(&plain, &mut out);
                 assert_eq!(out, or, "{level:?}");

@@ -1,5 +1,6 @@
-//! Kernels by hand for x86-64, where the compiler's own vectors fall short: ids against ids, bits to ids, codes to bits.
-//! Knows slices. Whoever calls one has made sure of its level; each is held against its plain twin in `ids` and `codes`.
+//! Kernels by hand for x86-64, where the compiler's own vectors fall short: bits counted, ids against ids, bits to ids, codes
+//! to bits.
+//! Knows slices. Whoever calls one has made sure of its level; each is held against its plain twin in `words`, `ids` and `codes`.
 #![allow(unsafe_code)] // vector loads and stores
 
 use std::arch::x86_64::*;
@@ -210,6 +211,49 @@ fn load_32<T>(lane: &[T]) -> __m256i {
     assert!(size_of_val(lane) >= 32);
     // SAFETY: 32 bytes are there to be read; the load needs no alignment.
     unsafe { _mm256_loadu_si256(lane.as_ptr().cast()) }
+}
+
+/// Adds two bits to the digit of each place; what is too much for it.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn full_add(digit: &mut __m256i, a: __m256i, b: __m256i) -> __m256i {
+    let both = _mm256_xor_si256(a, b);
+    let carry = _mm256_or_si256(_mm256_and_si256(a, b), _mm256_and_si256(both, *digit));
+    *digit = _mm256_xor_si256(both, *digit);
+    carry
+}
+
+/// Bits set in each of four words.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn ones_of_four(words: __m256i) -> __m256i {
+    let ones = _mm256_setr_epi8(
+        0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4, 0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4,
+    );
+    let fifteen = _mm256_set1_epi8(15);
+    let low = _mm256_shuffle_epi8(ones, _mm256_and_si256(words, fifteen));
+    let high = _mm256_shuffle_epi8(ones, _mm256_and_si256(_mm256_srli_epi16::<4>(words), fifteen));
+    _mm256_sad_epu8(_mm256_add_epi8(low, high), _mm256_setzero_si256())
+}
+
+/// Number of bits set in both, of as many words, a multiple of 64. Sixteen vectors are added up bit by bit before any is
+/// counted (R. Harley and D. Seal): two thirds of the instructions that counting each takes.
+#[target_feature(enable = "avx2")]
+pub(super) fn count_both(a: &[u64], b: &[u64]) -> u64 {
+    let zero = _mm256_setzero_si256();
+    let [mut ones, mut twos, mut fours, mut eights, mut sixteens] = [zero; 5];
+    for (a, b) in a.as_chunks::<64>().0.iter().zip(b.as_chunks::<64>().0) {
+        let both = |at: usize| _mm256_and_si256(load_32(&a[at * 4..at * 4 + 4]), load_32(&b[at * 4..at * 4 + 4]));
+        let mut two = |at: usize| full_add(&mut ones, both(at), both(at + 1));
+        let mut four = |at: usize| full_add(&mut twos, two(at), two(at + 2));
+        let mut eight = |at: usize| full_add(&mut fours, four(at), four(at + 4));
+        let sixteen = full_add(&mut eights, eight(0), eight(8));
+        sixteens = _mm256_add_epi64(sixteens, ones_of_four(sixteen));
+    }
+    let twice = |above: __m256i, digit: __m256i| _mm256_add_epi64(_mm256_slli_epi64::<1>(above), ones_of_four(digit));
+    let counts = [eights, fours, twos, ones].into_iter().fold(sixteens, |above, digit| twice(above, digit));
+    let half = _mm_add_epi64(_mm256_castsi256_si128(counts), _mm256_extracti128_si256::<1>(counts));
+    (_mm_cvtsi128_si64(half) as u64).wrapping_add(_mm_extract_epi64::<1>(half) as u64)
 }
 
 /// A bit for each byte that is set.
