@@ -15,6 +15,10 @@ use std::time::{Duration, Instant};
 
 use crossbeam::channel::{Receiver, Sender, TryRecvError, unbounded};
 
+use self::help::with_help;
+
+mod help;
+
 /// A question is led alone for so long before anyone is called to help: about what the call costs.
 const ALONE: Duration = Duration::from_micros(20);
 /// Help is called only if at least so much is left to do.
@@ -204,16 +208,13 @@ impl Threads {
             return lead();
         }
         self.lookout.calls.fetch_add(1, Ordering::Relaxed);
-        self.helpers.in_place_scope(|scope| {
-            for _ in 0..helped {
-                scope.spawn(|_| {
-                    let (lookout, calls) = (self.lookout.clone(), self.lookout.calls.load(Ordering::Relaxed));
-                    help();
-                    self.helpers.spawn(move || lookout.stay(calls));
-                });
-            }
-            lead()
-        })
+        let lookout = self.lookout.clone();
+        let as_helper = move |answer: &dyn Fn()| {
+            let calls = lookout.calls.load(Ordering::Relaxed);
+            answer();
+            lookout.stay(calls);
+        };
+        with_help(&self.helpers, helped, lead, &help, as_helper)
     }
 
     /// Runs `each` for shares of all units and gives the results in their order.

@@ -251,7 +251,7 @@ pub(super) fn count_both(a: &[u64], b: &[u64]) -> u64 {
         sixteens = _mm256_add_epi64(sixteens, ones_of_four(sixteen));
     }
     let twice = |above: __m256i, digit: __m256i| _mm256_add_epi64(_mm256_slli_epi64::<1>(above), ones_of_four(digit));
-    let counts = [eights, fours, twos, ones].into_iter().fold(sixteens, |above, digit| twice(above, digit));
+    let counts = [eights, fours, twos, ones].into_iter().fold(sixteens, twice);
     let half = _mm_add_epi64(_mm256_castsi256_si128(counts), _mm256_extracti128_si256::<1>(counts));
     (_mm_cvtsi128_si64(half) as u64).wrapping_add(_mm_extract_epi64::<1>(half) as u64)
 }
