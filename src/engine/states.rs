@@ -119,17 +119,13 @@ impl Space {
             let parsed = question.audience.as_ref().map(|audience| parse(audience, ctx)).transpose()?;
             // Of a question without any day its faults are told, too.
             plan_of(ctx, parsed.as_ref(), &mut warnings)?;
+            let mut walk = self.store.walk_states();
             for date in days.iter().copied() {
                 ctx.budget.check()?;
-                let state = match self.store.state(&StateRef::Date(date)) {
-                    Ok(state) if state.found == Some(StateRef::Date(date)) => state,
-                    // The policy has done without it meanwhile.
-                    Ok(_) => continue,
-                    Err(StateError::Failed(error)) => return Err(error.into()),
-                    Err(_) => continue,
-                };
+                // None where the policy has done without it meanwhile.
+                let Some(view) = walk.state(date)? else { continue };
                 let (remembered, as_of) = (Remembered::default(), question.as_of.unwrap_or(date));
-                let ctx = Context { view: &state.view, remembered: &remembered, as_of, ..*ctx };
+                let ctx = Context { view, remembered: &remembered, as_of, ..*ctx };
                 each(&ctx, date, &plan_of(&ctx, parsed.as_ref(), &mut Vec::new())?)?;
             }
             Ok(())

@@ -5,7 +5,8 @@
 //!   date or name → kept manifest → parts mapped → records of its stretches applied → a view like any other
 //! ```
 //! People erased since are in no earlier state, so what is open is held against the present view at each use: who has
-//! gone meanwhile is erased in it. Two states that lie on the same parts are opened one from the other.
+//! gone meanwhile is erased in it. Two states that lie on the same parts are opened one from the other; many days in a row
+//! are walked through by one view, which nobody else sees and which is changed where it lies.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -22,6 +23,7 @@ use crate::manifest::{KEPT_DIR, Manifest};
 use crate::pack::Pack;
 use crate::parallel::cores;
 use crate::snapshot::{Packs, open_view};
+use crate::stretch::Stretch;
 use crate::view::View;
 
 /// Most states that stay open. Each holds what came after its parts on the heap.
@@ -69,6 +71,9 @@ struct Known {
     file_name: String,
     name: Option<String>,
     date: Option<Date>,
+    /// Data version of what its parts hold.
+    base: u64,
+    data_version: u64,
 }
 
 struct Opened {
@@ -78,6 +83,23 @@ struct Opened {
     view: Arc<View>,
 }
 
+/// Goes from day to day through kept states, ascending. What has to be copied of a view is copied once, not for each day.
+pub struct StateWalk<'s> {
+    states: &'s States,
+    space: &'s Path,
+    present: Box<dyn Fn() -> Arc<View> + 's>,
+    at: Option<Walked>,
+}
+
+/// Where a walk is.
+struct Walked {
+    opened: Opened,
+    /// All that lie on the same parts.
+    stretches: Vec<Stretch>,
+    /// How often all states had been let go of when it was opened.
+    closings: u64,
+}
+
 /// What of the kept states is known and open.
 #[derive(Default)]
 pub(crate) struct States {
@@ -85,8 +107,8 @@ pub(crate) struct States {
     known: Mutex<Option<Arc<Vec<Known>>>>,
     /// The last used at the end.
     open: Mutex<Vec<Opened>>,
-    /// One state is opened at a time: it takes all cores.
-    opening: Mutex<()>,
+    /// One state is opened at a time: it takes all cores. How often all were let go of.
+    opening: Mutex<u64>,
     /// Packs that anyone has mapped, so that what was verified is verified once.
     packs: Mutex<BTreeMap<u64, Weak<Pack>>>,
     /// How often kept manifests were changed.
@@ -115,7 +137,8 @@ impl States {
     /// Lets go of what is open: its files have been replaced.
     pub(crate) fn close_all(&self) {
         // One that is being opened from old files waits for its turn to be closed.
-        let _alone = locked(&self.opening);
+        let mut closings = locked(&self.opening);
+        *closings += 1;
         locked(&self.open).clear();
     }
 
@@ -175,7 +198,13 @@ impl States {
             return Ok(known.clone());
         }
         let kept = Manifest::read_kept(space)?;
-        let of = |m: &Manifest| Known { file_name: m.kept_file_name(), name: m.name.clone(), date: m.date };
+        let of = |m: &Manifest| Known {
+            file_name: m.kept_file_name(),
+            name: m.name.clone(),
+            date: m.date,
+            base: m.data_version,
+            data_version: m.upto(),
+        };
         let mut all: Vec<Known> = kept.iter().filter(|m| !m.is_tail()).map(of).collect();
         all.sort_by_key(|known| known.date);
         Ok(known.insert(Arc::new(all)).clone())
@@ -190,31 +219,23 @@ impl States {
         if let Some(view) = self.open_already(manifest.upto(), &now)? {
             return Ok(view);
         }
-        let mut view = match self.nearest_open(manifest) {
+        let mut view = match self.nearest_open(manifest.data_version, manifest.upto()) {
             Some(view) => (*view).clone(),
-            None => self.open_base(space, manifest)?,
+            None => self.open_base(space, manifest, &now)?,
         };
-        brought_up_to_date(&mut view, &now)?;
-        let living = Living::of(&now)?;
-        let from = view.data_version;
-        for stretch in manifest.stretches.iter().filter(|stretch| stretch.upto > from) {
-            for (seqno, record) in stretch.read(space)? {
-                if seqno > from {
-                    let (record, _) = living.without_gone(record);
-                    apply(&mut view, &record, seqno, cores())?;
-                }
-            }
-            view.data_version = stretch.upto;
-        }
-        brought_up_to_date(&mut view, &now)?;
+        advance(&mut view, space, &manifest.stretches, manifest.upto(), &now)?;
         let opened = Opened { data_version: manifest.upto(), base: manifest.data_version, view: Arc::new(view) };
         let view = opened.view.clone();
+        self.keep_open(opened);
+        Ok(view)
+    }
+
+    fn keep_open(&self, opened: Opened) {
         let mut open = locked(&self.open);
         open.retain(|other| other.data_version != opened.data_version);
         open.push(opened);
         let surplus = open.len().saturating_sub(OPEN_MAX);
         open.drain(..surplus);
-        Ok(view)
     }
 
     /// A state that is open, held against the present view.
@@ -225,30 +246,30 @@ impl States {
         let mut open = locked(&self.open);
         let Some(at) = open.iter().position(|opened| opened.data_version == data_version) else { return Ok(None) };
         let mut opened = open.remove(at);
-        if opened.view.erasures != present.erasures || opened.view.schema != present.schema {
-            brought_up_to_date(Arc::make_mut(&mut opened.view), present)?;
+        if !is_up_to_date(&opened.view, present) {
+            hold_against(Arc::make_mut(&mut opened.view), present)?;
         }
         let view = opened.view.clone();
         open.push(opened);
         Ok(Some(view))
     }
 
-    /// The open state that is nearest before one, with nothing between them that its stretches do not hold.
-    fn nearest_open(&self, manifest: &Manifest) -> Option<Arc<View>> {
+    /// The open state that is nearest before one, with nothing between them that stretches on the same parts do not hold.
+    fn nearest_open(&self, base: u64, data_version: u64) -> Option<Arc<View>> {
         let open = locked(&self.open);
-        let before = |opened: &&Opened| {
-            opened.base == manifest.data_version && (opened.base..manifest.upto()).contains(&opened.data_version)
-        };
+        let before = |opened: &&Opened| opened.base == base && (base..data_version).contains(&opened.data_version);
         open.iter().filter(before).max_by_key(|opened| opened.data_version).map(|opened| opened.view.clone())
     }
 
-    fn open_base(&self, space: &Path, manifest: &Manifest) -> Result<View> {
+    fn open_base(&self, space: &Path, manifest: &Manifest, now: &View) -> Result<View> {
         let known = locked(&self.packs);
         let needed = manifest.packs().into_iter().filter_map(|n| Some((n, known.get(&n)?.upgrade()?)));
         let mut packs: Packs = needed.collect();
         drop(known);
-        let view = open_view(space, manifest, &mut packs)?;
+        let mut view = open_view(space, manifest, &mut packs)?;
         self.share_packs(&packs);
+        // How often somebody was erased is counted from the opening of the store on: of parts nothing is known.
+        hold_against(&mut view, now)?;
         Ok(view)
     }
 }
@@ -280,8 +301,99 @@ fn find<'k>(known: &'k [Known], wanted: &StateRef, today: Date) -> Result<Option
     }
 }
 
+impl<'s> StateWalk<'s> {
+    pub(crate) fn new(states: &'s States, space: &'s Path, present: impl Fn() -> Arc<View> + 's) -> StateWalk<'s> {
+        StateWalk { states, space, present: Box::new(present), at: None }
+    }
+
+    /// The state at the end of a day, if it is kept.
+    ///
+    /// # Errors
+    /// Damage of the store.
+    pub fn state(&mut self, day: Date) -> Result<Option<&View>> {
+        let mut tries = 1;
+        loop {
+            let known = self.states.known(self.space)?;
+            let Some(wanted) = known.iter().find(|known| known.date == Some(day)) else { return Ok(None) };
+            match self.go_to(&known, wanted) {
+                Ok(()) => return Ok(self.at.as_ref().map(|at| &*at.opened.view)),
+                // Files were replaced meanwhile, as in `States::get`.
+                Err(Error::Missing { .. } | Error::Io { .. }) if tries < TRIES => tries += 1,
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    fn go_to(&mut self, known: &[Known], wanted: &Known) -> Result<()> {
+        let closings = locked(&self.states.opening);
+        let now = (self.present)();
+        let leads_there = |at: &Walked| {
+            let end = at.stretches.last().map_or(at.opened.base, |stretch| stretch.upto);
+            at.opened.base == wanted.base && at.opened.data_version <= wanted.data_version && wanted.data_version <= end
+        };
+        // Whatever fails on the way leaves a view that is not to be used.
+        let mut at = match self.at.take().filter(leads_there) {
+            Some(at) => at,
+            None => self.begin(known, wanted, *closings, &now)?,
+        };
+        let view = Arc::make_mut(&mut at.opened.view);
+        advance(view, self.space, &at.stretches, wanted.data_version, &now)?;
+        at.opened.data_version = wanted.data_version;
+        self.at = Some(at);
+        Ok(())
+    }
+
+    /// Before a state, as near as one is open.
+    fn begin(&self, known: &[Known], wanted: &Known, closings: u64, now: &View) -> Result<Walked> {
+        // The last state on the same parts has all stretches on them.
+        let on_the_same = known.iter().filter(|other| other.base == wanted.base);
+        let last = on_the_same.max_by_key(|other| other.data_version).unwrap_or(wanted);
+        let manifest = Manifest::read(&self.space.join(KEPT_DIR).join(&last.file_name))?;
+        let view = match self.states.nearest_open(wanted.base, wanted.data_version) {
+            Some(view) => view,
+            None => self.states.open_base(self.space, &manifest, now)?.into(),
+        };
+        let opened = Opened { data_version: view.data_version, base: manifest.data_version, view };
+        Ok(Walked { opened, stretches: manifest.stretches, closings })
+    }
+}
+
+impl Drop for StateWalk<'_> {
+    fn drop(&mut self) {
+        let closings = locked(&self.states.opening);
+        if let Some(at) = self.at.take().filter(|at| at.closings == *closings) {
+            self.states.keep_open(at.opened);
+        }
+    }
+}
+
+/// Leads a view to a later data version: by what stretches hold between, without who has been erased since.
+fn advance(view: &mut View, space: &Path, stretches: &[Stretch], data_version: u64, now: &View) -> Result<()> {
+    if !is_up_to_date(view, now) {
+        hold_against(view, now)?;
+    }
+    let living = Living::of(now)?;
+    let between = view.data_version + 1..=data_version;
+    for stretch in stretches.iter().filter(|stretch| stretch.upto >= *between.start() && stretch.after < data_version) {
+        for (seqno, record) in stretch.read(space)? {
+            if between.contains(&seqno) {
+                let (record, _) = living.without_gone(record);
+                apply(view, &record, seqno, cores())?;
+            }
+        }
+    }
+    view.data_version = data_version;
+    // Records may have told of an older schema, or of others who were erased.
+    if is_up_to_date(view, now) { Ok(()) } else { hold_against(view, now) }
+}
+
+/// Whether a view that was held against the present before is as it would be now.
+fn is_up_to_date(view: &View, present: &View) -> bool {
+    view.erasures == present.erasures && view.schema == present.schema
+}
+
 /// Who has been erased since is erased; what the schema has gained since is unknown of everyone.
-fn brought_up_to_date(view: &mut View, present: &View) -> Result<()> {
+fn hold_against(view: &mut View, present: &View) -> Result<()> {
     if view.schema != present.schema {
         view.set_schema((*present.schema).clone());
     }

@@ -43,7 +43,7 @@ use crate::prepare::prepare;
 use crate::retire::unused;
 use crate::schema::{Schema, SchemaJson};
 use crate::snapshot::{self, PACKS_DIR, Packs, Written};
-use crate::states::{State, StateError, StateRef, States};
+use crate::states::{State, StateError, StateRef, StateWalk, States};
 use crate::upload::{BitmapUpload, decide_upload};
 use crate::view::View;
 use crate::zone::DayClock;
@@ -349,6 +349,11 @@ impl Store {
     /// [`StateError`].
     pub fn state(&self, wanted: &StateRef) -> Result<State, StateError> {
         self.shared.states.get(&self.shared.dir, wanted, self.today(), || self.view())
+    }
+
+    /// Goes through the states of days, one after the other.
+    pub fn walk_states(&self) -> StateWalk<'_> {
+        StateWalk::new(&self.shared.states, &self.shared.dir, || self.view())
     }
 
     /// The days whose states are kept, ascending.

@@ -336,6 +336,56 @@ fn a_day_that_ended_while_nobody_was_there_is_made_up_for() {
 }
 
 #[test]
+fn a_walk_through_days_finds_what_each_of_them_held() {
+    let space = Space::new();
+    let store = space.open();
+    let mut held: Vec<(Date, String)> = Vec::new();
+    let days = (0..12).map(|n| FIRST.checked_add(jiff::Span::new().days(n)).unwrap());
+    for (day, n) in days.zip(0..) {
+        space.hand.set(day);
+        let (new, tier) = (format!("n{n}"), format!("V{}", n % 5));
+        store.write_and_wait(tiers(&[("a", &tier), (&new, "V1")])).unwrap();
+        match n {
+            // The parts change under the days.
+            4 | 8 => drop(store.snapshot(None).unwrap()),
+            // Nobody has a state of this day.
+            6 => continue,
+            _ => {}
+        }
+        store.snapshot_dated(day).unwrap();
+        held.push((day, people(&store.view())));
+    }
+    let walked = |store: &Store, days: &mut dyn Iterator<Item = Date>| -> Vec<(Date, String)> {
+        let mut walk = store.walk_states();
+        days.filter_map(|day| Some((day, people(walk.state(day).unwrap()?)))).collect()
+    };
+    let all_days = || (-1..14).map(|n| FIRST.checked_add(jiff::Span::new().days(n)).unwrap());
+    assert_eq!(walked(&store, &mut all_days()), held);
+    assert_eq!(walked(&store, &mut all_days()), held, "from where the first walk ended");
+    let mut back = walked(&store, &mut all_days().rev());
+    back.reverse();
+    assert_eq!(back, held, "backwards");
+
+    // Whoever is erased is in none of them, were it in the middle of a walk, nor after the store was opened again.
+    let mut walk = store.walk_states();
+    assert_eq!(people(walk.state(held[2].0).unwrap().unwrap()), held[2].1);
+    store.write_and_wait(Request::Erase(vec![OneId(0)])).unwrap();
+    let without_a: Vec<(Date, String)> =
+        held.iter().map(|(day, people)| (*day, people.split_once(' ').unwrap().1.to_string())).collect();
+    assert_eq!(people(walk.state(held[3].0).unwrap().unwrap()), without_a[3].1);
+    drop(walk);
+    assert_eq!(walked(&store, &mut all_days()), without_a);
+    for (day, people) in &without_a {
+        assert_eq!(at(&store, *day), *people);
+    }
+    drop(store);
+    let store = space.open();
+    assert_eq!(walked(&store, &mut all_days()), without_a);
+    store.snapshot(None).unwrap();
+    assert_eq!(walked(&store, &mut all_days()), without_a, "after the purge");
+}
+
+#[test]
 fn states_are_asked_while_purges_replace_their_files() {
     let space = Space::new();
     let store = space.open();
@@ -364,11 +414,21 @@ fn states_are_asked_while_purges_replace_their_files() {
                 })
             })
             .collect();
+        let walking = scope.spawn(|| {
+            let mut last = u32::MAX;
+            while store.view().profile_count() > 63 - rounds {
+                let mut walk = store.walk_states();
+                let count = walk.state(FIRST).unwrap().expect("a state of its own").profile_count();
+                assert!(count <= last, "nobody comes back: {last}, then {count}");
+                last = count;
+            }
+        });
         for n in 0..rounds {
             // Ten of them are in both states, the others in the later one only.
             store.write_and_wait(Request::Erase(vec![OneId(3 + 20 + n)])).unwrap();
             store.snapshot(None).unwrap();
         }
+        walking.join().unwrap();
         for thread in asking {
             assert!(thread.join().unwrap() > 0);
         }
