@@ -90,6 +90,19 @@ impl Page<'_> {
         self.value_of(self.code(slot))
     }
 
+    /// Appends the values of the first `count` slots, [`UNKNOWN_VALUE`] where none is known.
+    fn push_values(&self, count: usize, out: &mut Vec<i64>) {
+        let before = self.base.wrapping_sub(1);
+        let value = |code: u64| if code == 0 { UNKNOWN_VALUE } else { before.wrapping_add(code as i64) };
+        match self.codes {
+            Codes::Constant(code) => out.extend(std::iter::repeat_n(value(code), count)),
+            Codes::U8(codes) => out.extend(codes[..count].iter().map(|code| value((*code).into()))),
+            Codes::U16(codes) => out.extend(codes[..count].iter().map(|code| value((*code).into()))),
+            Codes::U32(codes) => out.extend(codes[..count].iter().map(|code| value((*code).into()))),
+            Codes::U64(codes) => out.extend(codes[..count].iter().map(|code| value(*code))),
+        }
+    }
+
     /// Value that a code stands for.
     #[inline]
     pub fn value_of(&self, code: u64) -> Option<i64> {
@@ -262,6 +275,13 @@ impl<'a> ColumnView<'a> {
     pub fn value(&self, in_stripe: u32) -> Option<i64> {
         self.page((in_stripe / PAGE_PROFILES) as usize).value((in_stripe % PAGE_PROFILES) as usize)
     }
+
+    /// Appends the values of the first `count` places, [`UNKNOWN_VALUE`] where none is known.
+    pub(crate) fn push_values(&self, count: usize, out: &mut Vec<i64>) {
+        for first in (0..count).step_by(PAGE) {
+            self.page(first / PAGE).push_values(PAGE.min(count - first), out);
+        }
+    }
 }
 
 impl OwnedPage {
@@ -356,27 +376,42 @@ pub(crate) fn encode_values(count: usize, page_at: &mut dyn FnMut(usize, &mut Ve
         values.clear();
         page_at(from, &mut values);
         values.truncate(PAGE.min(count - from));
-        let known = values.iter().copied().filter(|value| *value != UNKNOWN_VALUE);
-        let bounds = known.fold(None, |bounds: Option<(i64, i64)>, value| {
-            Some(bounds.map_or((value, value), |(low, high)| (low.min(value), high.max(value))))
-        });
-        let (base, max_code) = bounds.map_or((0, 0), |(low, high)| (low, high.wrapping_sub(low) as u64 + 1));
+        // Unknown is the least of all numbers: nothing hangs on a branch.
+        let (mut low, mut high, mut unknown) = (i64::MAX, UNKNOWN_VALUE, 0usize);
+        for value in &values {
+            let is_unknown = *value == UNKNOWN_VALUE;
+            low = low.min(if is_unknown { i64::MAX } else { *value });
+            high = high.max(*value);
+            unknown += usize::from(is_unknown);
+        }
+        let (base, max_code) = match unknown == values.len() {
+            true => (0, 0),
+            false => (low, high.wrapping_sub(low) as u64 + 1),
+        };
         let code = |value: i64| if value == UNKNOWN_VALUE { 0 } else { value.wrapping_sub(base) as u64 + 1 };
-        let is_constant = values.iter().all(|value| code(*value) == max_code);
+        let is_constant = max_code == 0 || (unknown == 0 && low == high);
         let width = if is_constant { 0 } else { width_for(max_code) };
         put_u64(&mut out, base as u64);
         put_u64(&mut out, max_code);
         put_u32(&mut out, (codes.len() / PART_ALIGN) as u32);
         put_u32(&mut out, width as u32);
         let start = codes.len();
+        codes.resize(start + width * PAGE, 0);
+        let page = &mut codes[start..];
+        macro_rules! put_codes {
+            ($code:ty) => {
+                for (place, value) in page.as_chunks_mut::<{ size_of::<$code>() }>().0.iter_mut().zip(&values) {
+                    *place = (code(*value) as $code).to_le_bytes();
+                }
+            };
+        }
         match width {
             0 => {}
-            1 => codes.extend(values.iter().map(|value| code(*value) as u8)),
-            2 => values.iter().for_each(|value| codes.extend_from_slice(&(code(*value) as u16).to_le_bytes())),
-            4 => values.iter().for_each(|value| codes.extend_from_slice(&(code(*value) as u32).to_le_bytes())),
-            _ => values.iter().for_each(|value| codes.extend_from_slice(&code(*value).to_le_bytes())),
+            1 => put_codes!(u8),
+            2 => put_codes!(u16),
+            4 => put_codes!(u32),
+            _ => put_codes!(u64),
         }
-        codes.resize(start + width * PAGE, 0);
     }
     pad_to(&mut out, PART_ALIGN);
     out.extend_from_slice(&codes);

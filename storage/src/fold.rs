@@ -1,12 +1,16 @@
 //! Rows of several segments in one: on the heap as they come, or folded for a store snapshot.
 //! Knows columns of rows and their order; how a part is laid out is the segment's matter.
 
+use std::ops::Range;
+
 use crate::column::{ColumnView, UNKNOWN_VALUE, encode_values};
 use crate::error::Result;
 use crate::ids::{CHUNK_PAGES, CHUNK_PROFILES, PAGE_PROFILES, STRIPE_CHUNKS};
 use crate::owners::{encode_days, encode_owners};
 use crate::schema::{Tag, TagType};
-use crate::segment::{AT, DAY, Folded, KEY, OWN_COLUMNS, Segment, SegmentView, assemble, span_starts_of, starts_of};
+use crate::segment::{
+    AT, DAY, Folded, KEY, OWN_COLUMNS, OWNER, Segment, SegmentView, assemble, span_starts_of, starts_of,
+};
 
 const CHUNK_BITS_BYTES: usize = CHUNK_PROFILES as usize / 8;
 /// Moments stay within ±2^38 s: years 0001 to 9999 do.
@@ -23,21 +27,34 @@ pub(crate) fn fold(
     properties: &[Tag],
     keep: &dyn Fn(u32, i64) -> bool,
 ) -> Result<Option<Vec<u8>>> {
-    let Some(mut merged) = Merged::of(segments, keep)? else { return Ok(None) };
-    let columns = merged.encoded(|_| true);
-    let (starts, span_starts) = (merged.starts(), span_starts_of(merged.owners()));
-    let mut of_owners = vec![merged.owner_bits()];
-    let days = merged.values(DAY).map(|day| day.unwrap_or(UNKNOWN_VALUE));
-    of_owners.extend(encode_days(merged.owners().zip(days)));
-    for number in 0..columns.len() - OWN_COLUMNS {
-        let are_few = |property: &Tag| matches!(property.tag_type, TagType::Category | TagType::Flag);
-        of_owners.push(match properties.get(number).is_some_and(are_few) {
-            true => encode_owners(merged.owners().zip(merged.values(OWN_COLUMNS + number)))?,
-            false => Vec::new(),
+    let Some(merged) = Merged::of(segments, keep)? else { return Ok(None) };
+    let (starts, mut of_owners) = (merged.starts(), vec![merged.owner_bits()]);
+    let order_by_day = merged.order_by_day(&starts);
+    let (mut columns, mut by_day, mut of_values) = (Vec::new(), Vec::new(), Vec::new());
+    for number in 0..merged.column_count() {
+        let values = merged.column(number);
+        let of_rows = || merged.order.iter().map(|row| values[*row as usize]);
+        columns.push(encoded(&values, &merged.order));
+        by_day.push(match number {
+            AT | KEY => Vec::new(),
+            _ => encoded(&values, &order_by_day),
         });
+        if number == DAY {
+            of_owners.extend(encode_days(merged.owners().zip(of_rows())));
+        }
+        let property = number.checked_sub(OWN_COLUMNS).map(|number| properties.get(number));
+        let are_few = |property: &Tag| matches!(property.tag_type, TagType::Category | TagType::Flag);
+        match property {
+            Some(Some(property)) if are_few(property) => {
+                let known = of_rows().map(|value| (value != UNKNOWN_VALUE).then_some(value));
+                of_values.push(encode_owners(merged.owners().zip(known))?);
+            }
+            Some(_) => of_values.push(Vec::new()),
+            None => {}
+        }
     }
-    merged.sort_by_day(&starts);
-    let by_day = merged.encoded(|column| column != AT && column != KEY);
+    of_owners.extend(of_values);
+    let span_starts = span_starts_of(merged.owners());
     Ok(Some(assemble(&starts, &columns, &span_starts, Some(&Folded { by_day, of_owners }))))
 }
 
@@ -48,33 +65,67 @@ pub(crate) fn fold(
 pub(crate) fn merge_owned(segments: &[&Segment], keep: &dyn Fn(u32, i64) -> bool) -> Result<Option<Segment>> {
     let merged = Merged::of(segments, keep)?;
     Ok(merged.map(|merged| {
-        let span_starts = span_starts_of(merged.owners());
-        Segment::owned(&assemble(&merged.starts(), &merged.encoded(|_| true), &span_starts, None))
+        let columns: Vec<Vec<u8>> =
+            (0..merged.column_count()).map(|number| encoded(&merged.column(number), &merged.order)).collect();
+        Segment::owned(&assemble(&merged.starts(), &columns, &span_starts_of(merged.owners()), None))
     }))
 }
 
-/// Rows of several segments in one order.
+/// Rows of several segments in one order, by profile and time.
 struct Merged<'a> {
     views: Vec<SegmentView<'a>>,
-    /// Which row of which segment.
-    order: Vec<(u32, u32)>,
+    /// Which row comes when: those of the first segment are counted first, then those of the next.
+    order: Vec<u32>,
+    /// By place in the order.
+    owners: Vec<u32>,
+    days: Vec<i64>,
 }
 
 impl<'a> Merged<'a> {
     fn of(segments: &[&'a Segment], keep: &dyn Fn(u32, i64) -> bool) -> Result<Option<Merged<'a>>> {
         let views = segments.iter().map(|segment| segment.open()).collect::<Result<Vec<_>>>()?;
-        let order = merged_order(&views, keep);
-        Ok((!order.is_empty()).then_some(Merged { views, order }))
+        let mut merged = Merged { views, order: Vec::new(), owners: Vec::new(), days: Vec::new() };
+        let (owners, at, days) = (merged.column(OWNER), merged.column(AT), merged.column(DAY));
+        let known = |value: i64| if value == UNKNOWN_VALUE { 0 } else { value };
+        let rank = |row: usize| (known(owners[row]) as u64) << AT_BITS | (known(at[row]) + (1 << (AT_BITS - 1))) as u64;
+        let mut first = 0;
+        let runs = merged.views.iter().map(|view| {
+            let start = first;
+            first += view.row_count() as usize;
+            start..first
+        });
+        let (mut order, mut of_order, mut days_of_order) = (Vec::new(), Vec::new(), Vec::new());
+        in_order(runs, rank, |row, rank| {
+            let owner = (rank >> AT_BITS) as u32;
+            if keep(owner, known(days[row])) {
+                order.push(row as u32);
+                of_order.push(owner);
+                days_of_order.push(days[row]);
+            }
+        });
+        (merged.order, merged.owners, merged.days) = (order, of_order, days_of_order);
+        Ok((!merged.order.is_empty()).then_some(merged))
     }
 
     fn owners(&self) -> impl Iterator<Item = u32> {
-        self.order.iter().map(|(segment, row)| self.views[*segment as usize].owners().value(*row).unwrap_or(0) as u32)
+        self.owners.iter().copied()
     }
 
-    /// A column in the present order.
-    fn values(&self, number: usize) -> impl Iterator<Item = Option<i64>> {
+    fn column_count(&self) -> usize {
+        self.views.iter().map(|view| view.columns.len()).max().unwrap_or(0)
+    }
+
+    /// The values of all rows, as they are counted; empty where no segment has such a column.
+    fn column(&self, number: usize) -> Vec<i64> {
         let sources: Vec<ColumnView<'_>> = self.views.iter().map(|view| view.column(number)).collect();
-        self.order.iter().map(move |(segment, row)| sources[*segment as usize].value(*row))
+        let mut values = Vec::new();
+        if sources.iter().any(|source| source.page_count() > 0) {
+            values.reserve_exact(self.views.iter().map(|view| view.row_count() as usize).sum());
+            for (source, view) in sources.iter().zip(&self.views) {
+                source.push_values(view.row_count() as usize, &mut values);
+            }
+        }
+        values
     }
 
     fn starts(&self) -> Vec<u32> {
@@ -87,58 +138,44 @@ impl<'a> Merged<'a> {
         bits
     }
 
-    /// Puts the rows of each chunk, which stand by profile, by day.
-    fn sort_by_day(&mut self, starts: &[u32]) {
-        let days: Vec<ColumnView<'_>> = self.views.iter().map(|view| view.day()).collect();
+    /// The rows of each chunk by day.
+    fn order_by_day(&self, starts: &[u32]) -> Vec<u32> {
+        let mut order = Vec::with_capacity(self.order.len());
+        let mut places: Vec<u32> = Vec::new();
         for chunk in 0..STRIPE_CHUNKS {
-            let rows = starts[chunk * CHUNK_PAGES] as usize..starts[(chunk + 1) * CHUNK_PAGES] as usize;
-            let day = |(segment, row): &(u32, u32)| days[*segment as usize].value(*row).unwrap_or(UNKNOWN_VALUE);
-            self.order[rows].sort_by_cached_key(day);
+            places.clear();
+            places.extend(starts[chunk * CHUNK_PAGES]..starts[(chunk + 1) * CHUNK_PAGES]);
+            places.sort_by_key(|place| self.days[*place as usize]);
+            order.extend(places.iter().map(|place| self.order[*place as usize]));
         }
-    }
-
-    /// The columns wanted in the present order; the others empty.
-    fn encoded(&self, wanted: impl Fn(usize) -> bool) -> Vec<Vec<u8>> {
-        let columns = self.views.iter().map(|view| view.columns.len()).max().unwrap_or(0);
-        let encoded = (0..columns).map(|number| {
-            let sources: Vec<ColumnView<'_>> = self.views.iter().map(|view| view.column(number)).collect();
-            if !wanted(number) || sources.iter().all(|source| source.page_count() == 0) {
-                return Vec::new();
-            }
-            encode_values(self.order.len(), &mut |from, out| {
-                let page = &self.order[from..self.order.len().min(from + PAGE_PROFILES as usize)];
-                let value = |(segment, row): &(u32, u32)| sources[*segment as usize].value(*row);
-                out.extend(page.iter().map(|place| value(place).unwrap_or(UNKNOWN_VALUE)));
-            })
-        });
-        encoded.collect()
+        order
     }
 }
 
-/// Which row of which segment comes when.
-fn merged_order(views: &[SegmentView<'_>], keep: &dyn Fn(u32, i64) -> bool) -> Vec<(u32, u32)> {
-    let rank = |segment: usize, row: u32| {
-        let view = &views[segment];
-        let (owner, at) = (view.owners().value(row).unwrap_or(0), view.at().value(row).unwrap_or(0));
-        (row < view.row_count()).then(|| (owner as u64) << AT_BITS | (at + (1 << (AT_BITS - 1))) as u64)
-    };
-    let mut heads: Vec<(u32, Option<u64>)> = (0..views.len()).map(|segment| (0, rank(segment, 0))).collect();
-    let mut order = Vec::with_capacity(views.iter().map(|view| view.row_count() as usize).sum());
-    loop {
-        let mut next: Option<(usize, u64)> = None;
-        for (segment, (_, rank)) in heads.iter().enumerate() {
-            if let Some(rank) = rank
-                && next.is_none_or(|(_, least)| *rank < least)
-            {
-                next = Some((segment, *rank));
-            }
+/// A column in an order; empty where it has no values.
+fn encoded(values: &[i64], order: &[u32]) -> Vec<u8> {
+    if values.is_empty() {
+        return Vec::new();
+    }
+    encode_values(order.len(), &mut |from, out| {
+        let page = &order[from..order.len().min(from + PAGE_PROFILES as usize)];
+        out.extend(page.iter().map(|row| values[*row as usize]));
+    })
+}
+
+/// Calls `each` with the rows of several runs in one order, and their ranks, by which each run ascends; earlier runs come
+/// first where they are equal.
+fn in_order(runs: impl Iterator<Item = Range<usize>>, rank: impl Fn(usize) -> u64, mut each: impl FnMut(usize, u64)) {
+    let mut heads: Vec<(u64, Range<usize>)> =
+        runs.filter(|run| run.start < run.end).map(|run| (rank(run.start), run)).collect();
+    while let Some(at) = (0..heads.len()).min_by_key(|at| heads[*at].0) {
+        let (least, run) = &mut heads[at];
+        each(run.start, *least);
+        run.start += 1;
+        if run.start < run.end {
+            *least = rank(run.start);
+        } else {
+            heads.remove(at);
         }
-        let Some((segment, least)) = next else { return order };
-        let row = heads[segment].0;
-        let day = views[segment].day().value(row).unwrap_or(0);
-        if keep((least >> AT_BITS) as u32, day) {
-            order.push((segment as u32, row));
-        }
-        heads[segment] = (row + 1, rank(segment, row + 1));
     }
 }

@@ -31,7 +31,7 @@ use crate::schema::PropertyId;
 const HEADER_BYTES: usize = (8 + (STRIPE_PAGES + 1) * 4).next_multiple_of(8);
 /// Columns before the properties.
 pub(crate) const OWN_COLUMNS: usize = 4;
-const OWNER: usize = 0;
+pub(crate) const OWNER: usize = 0;
 pub(crate) const AT: usize = 1;
 pub(crate) const DAY: usize = 2;
 pub(crate) const KEY: usize = 3;
