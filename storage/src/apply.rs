@@ -134,15 +134,20 @@ fn apply_changes(view: &mut View, changes: &Changes, threads: usize) -> Result<(
     apply_people(view, changes, tags.collect(), threads)?;
     changes.events.iter().try_for_each(|(event, changes)| {
         let field = view.events.get_mut(event.0 as usize);
-        field.map_or(Ok(()), |field| apply_events(Arc::make_mut(field), changes, threads))
+        field.map_or(Ok(()), |field| apply_events(Arc::make_mut(field), changes, 1, threads))
     })
 }
 
-/// New events of one kind: a fresh run in each stripe that they touch.
+/// New events of one kind: a fresh run in each stripe that they touch, `beside` others of like size.
 ///
 /// # Errors
 /// [`Error::Corrupt`] from a part below.
-pub(crate) fn apply_events(field: &mut EventField, changes: &EventChanges, threads: usize) -> Result<()> {
+pub(crate) fn apply_events(
+    field: &mut EventField,
+    changes: &EventChanges,
+    beside: usize,
+    threads: usize,
+) -> Result<()> {
     for (property, first, texts) in &changes.values {
         if let Some(values) = field.values.get_mut(property.0 as usize) {
             let known = values.count();
@@ -152,11 +157,11 @@ pub(crate) fn apply_events(field: &mut EventField, changes: &EventChanges, threa
                 .for_each(|(value, text)| values.add_as(value, text));
         }
     }
-    for (key, one_id) in changes.keys.iter().zip(&changes.one_ids) {
-        if let RowKey::New(key) = key {
-            field.keys.put(key.hash, *one_id);
-        }
-    }
+    let new_keys = changes.keys.iter().zip(&changes.one_ids).filter_map(|(key, one_id)| match key {
+        RowKey::New(key) => Some((key.hash, *one_id)),
+        _ => None,
+    });
+    field.keys.put_all(&new_keys.collect::<Vec<_>>());
     if let Some(last) = changes.one_ids.last() {
         field.stripe_mut(stripe_of(*last));
     }
@@ -173,7 +178,7 @@ pub(crate) fn apply_events(field: &mut EventField, changes: &EventChanges, threa
     let threads = if changes.one_ids.len() < PARALLEL_FROM { 1 } else { threads };
     parallel::for_each(groups.into_iter(), threads, |(stripe, rows)| {
         let count = rows.len() as u32;
-        Arc::make_mut(stripe).push(Segment::of_rows(&rows_of(changes, rows, properties)), count)
+        Arc::make_mut(stripe).push(Segment::of_rows(&rows_of(changes, rows, properties)), count, beside)
     })
 }
 
@@ -379,7 +384,8 @@ fn add_identities(field: &mut Field, keys: &[(u32, &[u8])]) -> Result<()> {
         let edits = group.iter().map(|(one_id, _)| BitmapEdit::new(KNOWN.0, in_stripe(*one_id), true)).collect();
         field.stripe_mut(stripe_of(group[0].0)).bitmaps.apply(edits)?;
     }
-    keys.iter().for_each(|(one_id, key)| field.index.put(hash_key(key), *one_id));
+    let entries: Vec<(u32, u32)> = keys.iter().map(|(one_id, key)| (hash_key(key), *one_id)).collect();
+    field.index.put_all(&entries);
     Ok(())
 }
 

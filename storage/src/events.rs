@@ -3,7 +3,7 @@
 //!
 //! ```text
 //!   EventField  ── stripes[Arc<EventStripe>] · values (one a property) · keys (index from keys to OneIDs)
-//!   EventStripe ── base: one mapped segment  +  runs: fresh segments, oldest first, each less than half of the one before
+//!   EventStripe ── base: one mapped segment  +  runs: fresh segments, oldest first, of which few are of like size
 //! ```
 //! Reading takes the rows of all segments together; a store snapshot folds them into one.
 
@@ -75,18 +75,23 @@ impl EventStripe {
         self.runs.iter().map(|(run, _)| run.owned_bytes()).sum()
     }
 
-    /// Adds fresh rows. Merging runs of like size keeps them few: each row is copied a logarithmic number of times.
+    /// Adds fresh rows. Merging runs of like size keeps them few, at most so many `beside` each other: each row is copied
+    /// a logarithmic number of times, to that base and one.
     ///
     /// # Errors
     /// [`crate::Error::Corrupt`] from a run, which cannot be.
-    pub(crate) fn push(&mut self, run: Segment, rows: u32) -> Result<()> {
+    pub(crate) fn push(&mut self, run: Segment, rows: u32, beside: usize) -> Result<()> {
         self.runs.push((run, rows));
-        while let [.., (older, before), (newer, last)] = &self.runs[self.taken..]
-            && u64::from(*last) * 2 >= u64::from(*before)
-        {
-            let (rows, merged) = (before + last, merge_owned(&[older, newer], &|_, _| true)?);
-            self.runs.truncate(self.runs.len() - 2);
-            self.runs.extend(merged.map(|merged| (merged, rows)));
+        while let [.., (_, last)] = self.runs[self.taken..] {
+            let is_alike = |(_, rows): &&(Segment, u32)| u64::from(last) * 2 >= u64::from(*rows);
+            let alike = self.runs[self.taken..].iter().rev().take_while(is_alike).count();
+            if alike <= beside {
+                break;
+            }
+            let runs = self.runs.split_off(self.runs.len() - alike);
+            let rows = runs.iter().map(|(_, rows)| rows).sum();
+            let segments: Vec<&Segment> = runs.iter().map(|(run, _)| run).collect();
+            self.runs.extend(merge_owned(&segments, &|_, _| true)?.map(|merged| (merged, rows)));
         }
         Ok(())
     }

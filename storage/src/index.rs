@@ -12,13 +12,14 @@
 //! are too new for it, compare the key in their view, and pass on. So it needs no lock, and a view costs nothing.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::codec::{pad_to, put_u32, put_u64};
 use crate::error::Result;
 use crate::pack::Part;
+use crate::words::Words;
 
 const DELTA_SLOTS_MIN: usize = 1 << 10;
 /// Keys whose cache misses overlap.
@@ -42,7 +43,7 @@ pub struct HashIndex {
 #[derive(Debug)]
 struct Delta {
     /// `hash << 32 | number + 1`; 0 is free.
-    slots: Box<[AtomicU64]>,
+    slots: Words,
     count: AtomicUsize,
 }
 
@@ -54,24 +55,26 @@ impl Default for Delta {
 
 impl Delta {
     fn with_slots(slots: usize) -> Delta {
-        Delta { slots: (0..slots).map(|_| AtomicU64::new(0)).collect(), count: AtomicUsize::new(0) }
+        Delta { slots: Words::zeroed(slots), count: AtomicUsize::new(0) }
     }
 
     fn put(&self, entry: u64) {
-        let mask = self.slots.len() - 1;
+        let slots = &*self.slots;
+        let mask = slots.len() - 1;
         let mut at = (entry >> 32) as usize & mask;
-        while self.slots[at].load(Ordering::Relaxed) != 0 {
+        while slots[at].load(Ordering::Relaxed) != 0 {
             at = (at + 1) & mask;
         }
-        self.slots[at].store(entry, Ordering::Release);
+        slots[at].store(entry, Ordering::Release);
         self.count.fetch_add(1, Ordering::Relaxed);
     }
 
     fn find(&self, hash: u32, is_it: &mut dyn FnMut(u32) -> bool) -> Option<u32> {
-        let mask = self.slots.len() - 1;
+        let slots = &*self.slots;
+        let mask = slots.len() - 1;
         let mut at = hash as usize & mask;
         loop {
-            let entry = self.slots[at].load(Ordering::Acquire);
+            let entry = slots[at].load(Ordering::Acquire);
             if entry == 0 {
                 return None;
             }
@@ -86,16 +89,17 @@ impl Delta {
     /// Sets `may` of each key whose hash an entry has. The first words are read before any is looked at, so that their
     /// cache misses overlap.
     fn may_hold(&self, keys: &[u64], may: &mut [bool]) {
-        let mask = self.slots.len() - 1;
+        let slots = &*self.slots;
+        let mask = slots.len() - 1;
         let mut first = [0; ASKED_AT_ONCE];
         for (first, key) in first.iter_mut().zip(keys) {
-            *first = self.slots[(key >> 32) as usize & mask].load(Ordering::Acquire);
+            *first = slots[(key >> 32) as usize & mask].load(Ordering::Acquire);
         }
         for ((first, key), may) in first.into_iter().zip(keys).zip(may) {
             let (hash, mut entry, mut at) = (key >> 32, first, (key >> 32) as usize & mask);
             while entry != 0 && entry >> 32 != hash {
                 at = (at + 1) & mask;
-                entry = self.slots[at].load(Ordering::Acquire);
+                entry = slots[at].load(Ordering::Acquire);
             }
             *may |= entry != 0;
         }
@@ -155,12 +159,30 @@ impl HashIndex {
         std::iter::once(&self.delta).chain(self.frozen.iter().rev())
     }
 
+    /// As [`HashIndex::put`], of many: their first words are read before any is put, so that their cache misses overlap.
+    pub(crate) fn put_all(&mut self, entries: &[(u32, u32)]) {
+        for few in entries.chunks(ASKED_AT_ONCE) {
+            self.make_room(few.len());
+            let slots = &*self.delta.slots;
+            let mask = slots.len() - 1;
+            let read =
+                few.iter().fold(0, |read, (hash, _)| read ^ slots[*hash as usize & mask].load(Ordering::Relaxed));
+            std::hint::black_box(read);
+            few.iter().for_each(|(hash, number)| self.put(*hash, *number));
+        }
+    }
+
     /// Adds an entry; only the writer calls this. Views taken before share it and pass over it.
     pub(crate) fn put(&mut self, hash: u32, number: u32) {
-        let count = self.delta.count.load(Ordering::Relaxed) + 1;
-        if count * 10 > self.delta.slots.len() * 7 {
+        self.make_room(1);
+        self.delta.put(u64::from(hash) << 32 | u64::from(number + 1));
+    }
+
+    fn make_room(&mut self, entries: usize) {
+        let count = self.delta.count.load(Ordering::Relaxed) + entries;
+        while count * 10 > self.delta.slots.len() * 7 {
             let larger = Delta::with_slots(self.delta.slots.len() * 2);
-            for slot in &self.delta.slots {
+            for slot in self.delta.slots.iter() {
                 let entry = slot.load(Ordering::Relaxed);
                 if entry != 0 {
                     larger.put(entry);
@@ -168,7 +190,6 @@ impl HashIndex {
             }
             self.delta = Arc::new(larger);
         }
-        self.delta.put(u64::from(hash) << 32 | u64::from(number + 1));
     }
 
     /// Bytes of the part that is not mapped.

@@ -63,6 +63,7 @@ mod purge;
 mod retire;
 mod snapshot;
 pub mod stretch;
+mod words;
 
 pub mod bulk;
 pub mod datadir;

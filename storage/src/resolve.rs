@@ -1,9 +1,10 @@
 //! Who the rows of a batch mean: known people, new ones, those who become one, and rows that cannot be taken.
 //! Knows identities; knows no tag. Changes nothing.
 //!
-//! Rows are taken in order, so that a later one may mean a person whom an earlier one makes, or joins to another. Most
-//! identities of a bulk load are new: a first pass asks the index for all of a column's at once, which overlaps the
-//! cache misses, and only those that it may hold are looked up.
+//! Rows are taken in order, so that a later one may mean a person whom an earlier one makes, or joins to another. Whom the
+//! view has is found before that, for a whole column at once and by several threads where there are many rows: most
+//! identities of a bulk load are new, which the index says for many keys at a time, so that the cache misses overlap, and
+//! only those that it may hold are looked up.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -16,12 +17,16 @@ use crate::error::{Error, Result};
 use crate::ids::{OneId, PROFILES_MAX, in_stripe, stripe_of};
 use crate::keys::{KEY_BYTES_MAX, SEPARATOR};
 use crate::meant::{Meant, NOBODY};
+use crate::parallel;
 use crate::schema::IdTypeId;
 use crate::seen::SeenKeys;
 use crate::view::View;
 
 /// Most events that the joins of a batch take along, beyond those of its first: they are logged with it.
 const MOVED_EVENTS_MAX: u64 = 1 << 22;
+
+/// Rows whose identities one thread looks up before it takes others.
+const ROWS_OF_SHARE: usize = 1 << 13;
 
 /// Who the rows of a batch mean.
 #[derive(Debug, Default)]
@@ -144,11 +149,7 @@ impl<'a> People<'a> {
                 return Ok(Err(("bad_identity", message.into())));
             }
             let added = self.added[id_type.0 as usize].find(column.hashes[row as usize], key, &self.identities);
-            let found = match added {
-                None if column.may_hold[row as usize] => self.view.find_identity(id_type, key)?.map(|OneId(id)| id),
-                found => found,
-            };
-            match found.map(|one_id| self.lives_as(one_id)) {
+            match added.or(column.found[row as usize]).map(|one_id| self.lives_as(one_id)) {
                 None => self.new_keys.push(at),
                 Some(owner) if !self.owners.contains(&owner) => self.owners.push(owner),
                 Some(_) => {}
@@ -260,19 +261,28 @@ fn joined(view: &View, meant: &Meant, new: &Identities, rows: &[u32]) -> Result<
     Ok(all)
 }
 
-/// One column of identities, and what the view may know of them.
+/// One column of identities, and whose the view says that they are.
 struct Known<'a> {
     ids: &'a IdColumn,
     hashes: Vec<u64>,
-    /// Whether the index may hold the key of a row.
-    may_hold: Vec<bool>,
+    found: Vec<Option<u32>>,
 }
 
 impl<'a> Known<'a> {
     fn new(view: &View, ids: &'a IdColumn, rows: u32) -> Result<Known<'a>> {
-        let hashes: Vec<u64> = (0..rows).map(|row| xxh3_64(ids.key(row))).collect();
-        let may_hold = view.id_type(ids.id_type).index.may_hold(&hashes)?;
-        Ok(Known { ids, hashes, may_hold })
+        let (mut hashes, mut found) = (vec![0; rows as usize], vec![None; rows as usize]);
+        let shares = hashes.chunks_mut(ROWS_OF_SHARE).zip(found.chunks_mut(ROWS_OF_SHARE)).zip(0u32..);
+        let shares: Vec<_> = shares.collect();
+        parallel::for_each(shares.into_iter(), parallel::cores(), |((hashes, found), share)| {
+            let rows = share * ROWS_OF_SHARE as u32..;
+            hashes.iter_mut().zip(rows.clone()).for_each(|(hash, row)| *hash = xxh3_64(ids.key(row)));
+            let may_hold = view.id_type(ids.id_type).index.may_hold(hashes)?;
+            for ((found, row), _) in found.iter_mut().zip(rows).zip(may_hold).filter(|(_, may_hold)| *may_hold) {
+                *found = view.find_identity(ids.id_type, ids.key(row))?.map(|OneId(one_id)| one_id);
+            }
+            Ok(())
+        })?;
+        Ok(Known { ids, hashes, found })
     }
 }
 
