@@ -207,11 +207,11 @@ impl Threads {
         if helped == 0 {
             return lead();
         }
-        self.lookout.calls.fetch_add(1, Ordering::Relaxed);
+        let calls = self.lookout.calls.fetch_add(1, Ordering::Relaxed) + 1;
         let lookout = self.lookout.clone();
         let as_helper = move |answer: &dyn Fn()| {
-            let calls = lookout.calls.load(Ordering::Relaxed);
             answer();
+            // Not where the next call is there already: its job waits behind this one.
             lookout.stay(calls);
         };
         with_help(&self.helpers, helped, lead, &help, as_helper)

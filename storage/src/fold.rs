@@ -45,7 +45,7 @@ pub(crate) fn fold(
         let property = number.checked_sub(OWN_COLUMNS).map(|number| properties.get(number));
         let are_few = |property: &Tag| matches!(property.tag_type, TagType::Category | TagType::Flag);
         match property {
-            Some(Some(property)) if are_few(property) => {
+            Some(Some(property)) if are_few(property) && !values.is_empty() => {
                 let known = of_rows().map(|value| (value != UNKNOWN_VALUE).then_some(value));
                 of_values.push(encode_owners(merged.owners().zip(known))?);
             }
@@ -94,7 +94,9 @@ impl<'a> Merged<'a> {
             first += view.row_count() as usize;
             start..first
         });
-        let (mut order, mut of_order, mut days_of_order) = (Vec::new(), Vec::new(), Vec::new());
+        let count = owners.len();
+        let (mut order, mut of_order) = (Vec::with_capacity(count), Vec::with_capacity(count));
+        let mut days_of_order = Vec::with_capacity(count);
         in_order(runs, rank, |row, rank| {
             let owner = (rank >> AT_BITS) as u32;
             if keep(owner, known(days[row])) {

@@ -273,7 +273,8 @@ impl<'a> Known<'a> {
         let (mut hashes, mut found) = (vec![0; rows as usize], vec![None; rows as usize]);
         let shares = hashes.chunks_mut(ROWS_OF_SHARE).zip(found.chunks_mut(ROWS_OF_SHARE)).zip(0u32..);
         let shares: Vec<_> = shares.collect();
-        parallel::for_each(shares.into_iter(), parallel::cores(), |((hashes, found), share)| {
+        let threads = if shares.len() < 2 { 1 } else { parallel::half_of_cores() };
+        parallel::for_each(shares.into_iter(), threads, |((hashes, found), share)| {
             let rows = share * ROWS_OF_SHARE as u32..;
             hashes.iter_mut().zip(rows.clone()).for_each(|(hash, row)| *hash = xxh3_64(ids.key(row)));
             let may_hold = view.id_type(ids.id_type).index.may_hold(hashes)?;

@@ -633,6 +633,40 @@ mod tests {
     }
 
     #[test]
+    fn properties_that_no_row_or_only_some_segments_have_are_folded() {
+        let of = |owners: &[i64], last: Vec<i64>| {
+            let rows = owners.len();
+            let properties = vec![Vec::new(), Vec::new(), last];
+            let days = vec![3; rows];
+            Segment::of_rows(&Rows {
+                owners: owners.to_vec(),
+                at: vec![3 * 86_400; rows],
+                day: days,
+                keys: Vec::new(),
+                properties,
+            })
+        };
+        let segments = [of(&[1, 5], Vec::new()), of(&[2, 5], vec![7, UNKNOWN_VALUE])];
+        let properties = [TagType::Category, TagType::Flag, TagType::Category]
+            .map(|tag_type| Tag { name: "property".into(), tag_type });
+        for tags in [&properties[..], &properties[..1], &[]] {
+            let folded = fold(&segments.each_ref(), tags, &|_, _| true).unwrap().unwrap();
+            let folded = Segment::owned(&folded);
+            assert_eq!(check_part(bytes_of(&folded)), Ok(()));
+            let view = folded.open().unwrap();
+            let values =
+                |property| (0..4).map(|row| view.property(PropertyId(property)).value(row)).collect::<Vec<_>>();
+            assert_eq!(
+                (values(0), values(1), values(2)),
+                (vec![None; 4], vec![None; 4], vec![None, Some(7), None, None])
+            );
+            let owners = |property| view.owners_of_values(PropertyId(property)).map(|all| all.value(ValueId(7)));
+            assert!(owners(0).is_none() && owners(1).is_none());
+            assert_eq!(owners(2).map(|of_seven| of_seven.contains(2)), (tags.len() == 3).then_some(true));
+        }
+    }
+
+    #[test]
     fn one_profile_may_have_very_many_rows() {
         let rows: Vec<Row> = (0..10_000).map(|n| (7, n, Some(n))).chain([(6, 0, None), (8, 1, Some(1))]).collect();
         let segment = segment(&rows);

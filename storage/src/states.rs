@@ -348,7 +348,13 @@ impl<'s> StateWalk<'s> {
         // The last state on the same parts has all stretches on them.
         let on_the_same = known.iter().filter(|other| other.base == wanted.base);
         let last = on_the_same.max_by_key(|other| other.data_version).unwrap_or(wanted);
-        let manifest = Manifest::read(&self.space.join(KEPT_DIR).join(&last.file_name))?;
+        let file = self.space.join(KEPT_DIR).join(&last.file_name);
+        let manifest = Manifest::read(&file)?;
+        if manifest.data_version != wanted.base || manifest.upto() < wanted.data_version {
+            // Another has taken its name since it was looked for.
+            let needed_by = format!("a store snapshot of data version {}", wanted.data_version);
+            return Err(Error::Missing { file, needed_by });
+        }
         let view = match self.states.nearest_open(wanted.base, wanted.data_version) {
             Some(view) => view,
             None => self.states.open_base(self.space, &manifest, now)?.into(),
@@ -360,7 +366,8 @@ impl<'s> StateWalk<'s> {
 
 impl Drop for StateWalk<'_> {
     fn drop(&mut self) {
-        let closings = locked(&self.states.opening);
+        // Whoever is done waits for nobody: while another state is opened, this one is let go of.
+        let Ok(closings) = self.states.opening.try_lock() else { return };
         if let Some(at) = self.at.take().filter(|at| at.closings == *closings) {
             self.states.keep_open(at.opened);
         }
