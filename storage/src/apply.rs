@@ -24,6 +24,8 @@ use crate::view::View;
 
 /// Below so many changes a batch is applied on the calling thread.
 const PARALLEL_FROM: usize = 20_000;
+/// Runs of events of like size beside each other, for whoever asks meanwhile.
+const RUNS_BESIDE: usize = 1;
 
 /// Applies one record, a large one on several threads; `view` is the writer's, nobody else sees it yet.
 ///
@@ -134,7 +136,7 @@ fn apply_changes(view: &mut View, changes: &Changes, threads: usize) -> Result<(
     apply_people(view, changes, tags.collect(), threads)?;
     changes.events.iter().try_for_each(|(event, changes)| {
         let field = view.events.get_mut(event.0 as usize);
-        field.map_or(Ok(()), |field| apply_events(Arc::make_mut(field), changes, 1, threads))
+        field.map_or(Ok(()), |field| apply_events(Arc::make_mut(field), changes, RUNS_BESIDE, threads))
     })
 }
 

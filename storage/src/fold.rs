@@ -29,31 +29,28 @@ pub(crate) fn fold(
 ) -> Result<Option<Vec<u8>>> {
     let Some(merged) = Merged::of(segments, keep)? else { return Ok(None) };
     let (starts, mut of_owners) = (merged.starts(), vec![merged.owner_bits()]);
+    of_owners.extend(encode_days(merged.owners().zip(merged.days.iter().copied())));
     let order_by_day = merged.order_by_day(&starts);
-    let (mut columns, mut by_day, mut of_values) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut columns, mut by_day) = (Vec::new(), Vec::new());
     for number in 0..merged.column_count() {
         let values = merged.column(number);
-        let of_rows = || merged.order.iter().map(|row| values[*row as usize]);
         columns.push(encoded(&values, &merged.order));
         by_day.push(match number {
             AT | KEY => Vec::new(),
             _ => encoded(&values, &order_by_day),
         });
-        if number == DAY {
-            of_owners.extend(encode_days(merged.owners().zip(of_rows())));
+        if number < OWN_COLUMNS {
+            continue;
         }
-        let property = number.checked_sub(OWN_COLUMNS).map(|number| properties.get(number));
         let are_few = |property: &Tag| matches!(property.tag_type, TagType::Category | TagType::Flag);
-        match property {
-            Some(Some(property)) if are_few(property) && !values.is_empty() => {
-                let known = of_rows().map(|value| (value != UNKNOWN_VALUE).then_some(value));
-                of_values.push(encode_owners(merged.owners().zip(known))?);
+        of_owners.push(match !values.is_empty() && properties.get(number - OWN_COLUMNS).is_some_and(are_few) {
+            true => {
+                let of_rows = merged.order.iter().map(|row| Some(values[*row as usize]));
+                encode_owners(merged.owners().zip(of_rows.map(|value| value.filter(|value| *value != UNKNOWN_VALUE))))?
             }
-            Some(_) => of_values.push(Vec::new()),
-            None => {}
-        }
+            false => Vec::new(),
+        });
     }
-    of_owners.extend(of_values);
     let span_starts = span_starts_of(merged.owners());
     Ok(Some(assemble(&starts, &columns, &span_starts, Some(&Folded { by_day, of_owners }))))
 }

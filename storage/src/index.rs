@@ -168,14 +168,14 @@ impl HashIndex {
             let read =
                 few.iter().fold(0, |read, (hash, _)| read ^ slots[*hash as usize & mask].load(Ordering::Relaxed));
             std::hint::black_box(read);
-            few.iter().for_each(|(hash, number)| self.put(*hash, *number));
+            let entry = |(hash, number): &(u32, u32)| u64::from(*hash) << 32 | u64::from(*number + 1);
+            few.iter().for_each(|few| self.delta.put(entry(few)));
         }
     }
 
     /// Adds an entry; only the writer calls this. Views taken before share it and pass over it.
     pub(crate) fn put(&mut self, hash: u32, number: u32) {
-        self.make_room(1);
-        self.delta.put(u64::from(hash) << 32 | u64::from(number + 1));
+        self.put_all(&[(hash, number)]);
     }
 
     fn make_room(&mut self, entries: usize) {

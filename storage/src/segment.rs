@@ -635,15 +635,12 @@ mod tests {
     #[test]
     fn properties_that_no_row_or_only_some_segments_have_are_folded() {
         let of = |owners: &[i64], last: Vec<i64>| {
-            let rows = owners.len();
-            let properties = vec![Vec::new(), Vec::new(), last];
-            let days = vec![3; rows];
             Segment::of_rows(&Rows {
                 owners: owners.to_vec(),
-                at: vec![3 * 86_400; rows],
-                day: days,
+                at: vec![3 * 86_400; owners.len()],
+                day: vec![3; owners.len()],
                 keys: Vec::new(),
-                properties,
+                properties: vec![Vec::new(), Vec::new(), last],
             })
         };
         let segments = [of(&[1, 5], Vec::new()), of(&[2, 5], vec![7, UNKNOWN_VALUE])];

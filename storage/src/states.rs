@@ -77,8 +77,7 @@ struct Known {
 }
 
 struct Opened {
-    data_version: u64,
-    /// Of what its parts hold.
+    /// Data version of what its parts hold.
     base: u64,
     view: Arc<View>,
 }
@@ -224,7 +223,7 @@ impl States {
             None => self.open_base(space, manifest, &now)?,
         };
         advance(&mut view, space, &manifest.stretches, manifest.upto(), &now)?;
-        let opened = Opened { data_version: manifest.upto(), base: manifest.data_version, view: Arc::new(view) };
+        let opened = Opened { base: manifest.data_version, view: Arc::new(view) };
         let view = opened.view.clone();
         self.keep_open(opened);
         Ok(view)
@@ -232,7 +231,7 @@ impl States {
 
     fn keep_open(&self, opened: Opened) {
         let mut open = locked(&self.open);
-        open.retain(|other| other.data_version != opened.data_version);
+        open.retain(|other| other.view.data_version != opened.view.data_version);
         open.push(opened);
         let surplus = open.len().saturating_sub(OPEN_MAX);
         open.drain(..surplus);
@@ -244,7 +243,7 @@ impl States {
             return Ok(Some(present.clone()));
         }
         let mut open = locked(&self.open);
-        let Some(at) = open.iter().position(|opened| opened.data_version == data_version) else { return Ok(None) };
+        let Some(at) = open.iter().position(|opened| opened.view.data_version == data_version) else { return Ok(None) };
         let mut opened = open.remove(at);
         if !is_up_to_date(&opened.view, present) {
             hold_against(Arc::make_mut(&mut opened.view), present)?;
@@ -257,8 +256,8 @@ impl States {
     /// The open state that is nearest before one, with nothing between them that stretches on the same parts do not hold.
     fn nearest_open(&self, base: u64, data_version: u64) -> Option<Arc<View>> {
         let open = locked(&self.open);
-        let before = |opened: &&Opened| opened.base == base && (base..data_version).contains(&opened.data_version);
-        open.iter().filter(before).max_by_key(|opened| opened.data_version).map(|opened| opened.view.clone())
+        let before = |opened: &&Opened| opened.base == base && (base..data_version).contains(&opened.view.data_version);
+        open.iter().filter(before).max_by_key(|opened| opened.view.data_version).map(|opened| opened.view.clone())
     }
 
     fn open_base(&self, space: &Path, manifest: &Manifest, now: &View) -> Result<View> {
@@ -329,7 +328,7 @@ impl<'s> StateWalk<'s> {
         let now = (self.present)();
         let leads_there = |at: &Walked| {
             let end = at.stretches.last().map_or(at.opened.base, |stretch| stretch.upto);
-            at.opened.base == wanted.base && at.opened.data_version <= wanted.data_version && wanted.data_version <= end
+            at.opened.base == wanted.base && (at.opened.view.data_version..=end).contains(&wanted.data_version)
         };
         // Whatever fails on the way leaves a view that is not to be used.
         let mut at = match self.at.take().filter(leads_there) {
@@ -338,7 +337,6 @@ impl<'s> StateWalk<'s> {
         };
         let view = Arc::make_mut(&mut at.opened.view);
         advance(view, self.space, &at.stretches, wanted.data_version, &now)?;
-        at.opened.data_version = wanted.data_version;
         self.at = Some(at);
         Ok(())
     }
@@ -359,7 +357,7 @@ impl<'s> StateWalk<'s> {
             Some(view) => view,
             None => self.states.open_base(self.space, &manifest, now)?.into(),
         };
-        let opened = Opened { data_version: view.data_version, base: manifest.data_version, view };
+        let opened = Opened { base: manifest.data_version, view };
         Ok(Walked { opened, stretches: manifest.stretches, closings })
     }
 }
@@ -376,9 +374,7 @@ impl Drop for StateWalk<'_> {
 
 /// Leads a view to a later data version: by what stretches hold between, without who has been erased since.
 fn advance(view: &mut View, space: &Path, stretches: &[Stretch], data_version: u64, now: &View) -> Result<()> {
-    if !is_up_to_date(view, now) {
-        hold_against(view, now)?;
-    }
+    bring_up_to_date(view, now)?;
     let living = Living::of(now)?;
     let between = view.data_version + 1..=data_version;
     for stretch in stretches.iter().filter(|stretch| stretch.upto >= *between.start() && stretch.after < data_version) {
@@ -391,12 +387,17 @@ fn advance(view: &mut View, space: &Path, stretches: &[Stretch], data_version: u
     }
     view.data_version = data_version;
     // Records may have told of an older schema, or of others who were erased.
-    if is_up_to_date(view, now) { Ok(()) } else { hold_against(view, now) }
+    bring_up_to_date(view, now)
 }
 
 /// Whether a view that was held against the present before is as it would be now.
 fn is_up_to_date(view: &View, present: &View) -> bool {
     view.erasures == present.erasures && view.schema == present.schema
+}
+
+/// As [`hold_against`], where that would change anything.
+fn bring_up_to_date(view: &mut View, present: &View) -> Result<()> {
+    if is_up_to_date(view, present) { Ok(()) } else { hold_against(view, present) }
 }
 
 /// Who has been erased since is erased; what the schema has gained since is unknown of everyone.

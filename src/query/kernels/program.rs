@@ -38,20 +38,13 @@ enum Step {
     Choose(Operand, Operand, Operand),
 }
 
-/// What is counted.
-#[derive(Debug, Clone, Copy)]
-enum Counted {
-    Set(Operand),
-    /// Those of both, which nothing else asks for.
-    Both(Operand, Operand),
-}
-
 /// Steps in their order, and what is counted of their results.
 #[derive(Debug, Default)]
 pub struct Program {
     steps: Vec<Step>,
     known: HashMap<Step, usize>,
-    counted: Vec<Counted>,
+    /// Those of both, which may be the same.
+    counted: Vec<(Operand, Operand)>,
 }
 
 /// Room for the results of a program's steps.
@@ -91,12 +84,12 @@ impl Program {
 
     /// Has a set counted; counts come in the order of these calls.
     pub fn count(&mut self, set: Operand) {
-        self.counted.push(Counted::Set(set));
+        self.count_both(set, set);
     }
 
     /// Has those of both counted, without keeping them.
     pub fn count_both(&mut self, a: Operand, b: Operand) {
-        self.counted.push(Counted::Both(a, b));
+        self.counted.push((a, b));
     }
 
     /// Adds a chunk's counts to `counts`.
@@ -104,13 +97,9 @@ impl Program {
         room.found.resize(self.steps.len(), [0; BLOCK_WORDS]);
         for block in 0..CHUNK_WORDS / BLOCK_WORDS {
             run_block(&self.steps, inputs, block, &mut room.found);
-            for (counted, count) in self.counted.iter().zip(&mut *counts) {
-                let (a, b) = match *counted {
-                    Counted::Set(set) => (set, set),
-                    Counted::Both(a, b) => (a, b),
-                };
+            for ((a, b), count) in self.counted.iter().zip(&mut *counts) {
                 let of = |operand| block_of(operand, inputs, block, &room.found);
-                *count += count_both(of(a), of(b));
+                *count += count_both(of(*a), of(*b));
             }
         }
     }

@@ -67,9 +67,8 @@ at_levels! {
         counts.map(|count| count as u32)
     }
 
-    /// Number of ids of a page set in both.
-    pub fn and_count_page(a: &PageBits, b: &PageBits) -> u32 {
-        a.iter().zip(b).fold(0u64, |count, (a, b)| count.wrapping_add((a & b).count_ones().into())) as u32
+    fn count_both_by_words(a: &[u64], b: &[u64]) -> u64 {
+        a.iter().zip(b).fold(0u64, |count, (a, b)| count.wrapping_add((a & b).count_ones().into()))
     }
 
     fn and_few(terms: &[Term<'_>], out: &mut Bits) {
@@ -93,15 +92,14 @@ at_levels! {
     }
 }
 
-at_levels! {
-    fn count_both_by_words(a: &[u64], b: &[u64]) -> u64 {
-        a.iter().zip(b).fold(0u64, |count, (a, b)| count.wrapping_add((a & b).count_ones().into()))
-    }
-}
-
 /// Number of ids set.
 pub fn count(bits: &Bits) -> u32 {
     count_both(bits, bits) as u32
+}
+
+/// Number of ids of a page set in both.
+pub fn and_count_page(a: &PageBits, b: &PageBits) -> u32 {
+    count_both(a, b) as u32
 }
 
 /// Number of ids set in both, of as many words: a multiple of 64.
