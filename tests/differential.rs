@@ -94,6 +94,8 @@ fn run_population(seed: u64, population: u64) -> Result<u64, String> {
         falls.tags.insert("likes_9".into(), Fall::of_many(Kind::Set, 30_000, 800));
     }
     let mut options = EngineOptions { threads: 2, ..EngineOptions::default() };
+    // Numbers of so many are listed: of nobody, of some, of all.
+    options.limits.listed_max = *random.pick(&[0, 40, options.limits.listed_max]);
     options.store.log_bytes_max = *random.pick(&[4 << 10, 1 << 20, 128 << 20]);
     let mut product = Product::fresh(options);
     let mut world = World::default();

@@ -19,7 +19,9 @@ use crate::query::breakdown::{Breakdown, breakdown};
 use crate::query::cell::Cell;
 use crate::query::count::{CountAnswer, count_answer};
 use crate::query::crosstab::{Crosstab, crosstab};
-use crate::query::distribution::{Bins, Distribution, Order, Request as TagRequest, Sides, distribution};
+use crate::query::distribution::{
+    Bins, Distribution, Order, Request as TagRequest, Sides, distribution, only_distribution,
+};
 use crate::query::explain::{Step, explain};
 use crate::query::groups::Axis;
 use crate::query::happened::latest_events;
@@ -111,6 +113,12 @@ pub struct DistributionAnswer {
     pub count: u64,
     /// Members of the base.
     pub base_count: u64,
+}
+
+impl DistributionAnswer {
+    fn new(sides: &Sides, tags: Vec<(String, Distribution)>) -> DistributionAnswer {
+        DistributionAnswer { tags, count: sides.audience_count(), base_count: sides.base_count() }
+    }
 }
 
 fn serialize_pairs<S: serde::Serializer>(pairs: &[(String, Distribution)], serializer: S) -> Result<S::Ok, S::Error> {
@@ -210,10 +218,21 @@ impl Space {
         request: &DistributionRequest,
     ) -> Result<Answer<DistributionAnswer>> {
         self.ask(question, |asked| {
+            let top = request.top.unwrap_or(TOP_DEFAULT);
+            let wanted = |name: &str, pointer: &str| -> Result<TagRequest<'_>> {
+                let Axis { tag, .. } = named_tag(asked.ctx.view, name, pointer)?;
+                Ok(TagRequest { tag, top, order: request.order, bins: request.bins.as_ref() })
+            };
+            if let [name] = &request.tags[..]
+                && !name.contains('.')
+            {
+                let sides = (asked.audience, asked.base);
+                let (sides, found) = only_distribution(asked.ctx, sides, &wanted(name, "/tags/0")?)?;
+                return Ok(DistributionAnswer::new(&sides, vec![(name.clone(), found)]));
+            }
             let sides = Sides::new(asked.ctx, asked.audience, asked.base)?;
             let mut tags = Vec::with_capacity(request.tags.len());
             for (at, name) in request.tags.iter().enumerate() {
-                let top = request.top.unwrap_or(TOP_DEFAULT);
                 let pointer = format!("/tags/{at}");
                 if let Some((event, property)) = name.split_once('.') {
                     let event = named_event(asked.ctx.view, event, &pointer)?;
@@ -222,11 +241,9 @@ impl Space {
                     tags.push((name.clone(), part.map_err(|error| at_field(error, &pointer))?));
                     continue;
                 }
-                let Axis { tag, .. } = named_tag(asked.ctx.view, name, &pointer)?;
-                let wanted = TagRequest { tag, top, order: request.order, bins: request.bins.as_ref() };
-                tags.push((name.clone(), distribution(asked.ctx, &sides, &wanted)?));
+                tags.push((name.clone(), distribution(asked.ctx, &sides, &wanted(name, &pointer)?)?));
             }
-            Ok(DistributionAnswer { tags, count: sides.audience_count(), base_count: sides.base_count() })
+            Ok(DistributionAnswer::new(&sides, tags))
         })
     }
 

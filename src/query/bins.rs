@@ -28,8 +28,8 @@ pub(crate) struct Edges {
 
 /// The bin of a value by one multiplication: `(value - first) × ⌈2^64 ÷ width⌉ ÷ 2^64`, which is the quotient exactly
 /// while value less first, and the width, are below 2^32 (Lemire, Kaser, Kurz, arXiv 1902.01961).
-#[derive(Clone, Copy)]
-struct Even {
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Even {
     first: i64,
     per_width: u64,
 }
@@ -42,6 +42,11 @@ impl Edges {
         Edges { ranges, even: Even::of(edges) }
     }
 
+    /// What each bin holds.
+    pub(crate) fn ranges(&self) -> &[Range] {
+        &self.ranges
+    }
+
     /// How many bins there are.
     pub(crate) fn count_of_bins(&self) -> usize {
         self.ranges.len()
@@ -49,13 +54,9 @@ impl Edges {
 
     /// The bin of a value, if it is in any.
     pub(crate) fn bin_of(&self, value: i64) -> Option<usize> {
-        let at = match (self.even, self.ranges.last()) {
-            (Some(even), Some(last)) if (even.first..=last.high).contains(&value) => {
-                even.bin(value).min(self.ranges.len() - 1)
-            }
-            _ => self.ranges.partition_point(|range| range.high < value),
-        };
-        self.ranges.get(at).filter(|range| range.contains(value)).map(|_| at)
+        let last = self.ranges.len().checked_sub(1)?;
+        let within = Range { low: self.ranges[0].low, high: self.ranges[last].high };
+        within.contains(value).then(|| self.bin_within(value, last))
     }
 
     /// Members of a plan in each bin.
@@ -74,6 +75,17 @@ impl Edges {
                 a
             },
         )
+    }
+
+    /// How many of some values are in each bin.
+    pub(crate) fn count_values(&self, values: &[i64]) -> Vec<u64> {
+        let mut counts = vec![0; self.ranges.len()];
+        let Some(last) = self.ranges.len().checked_sub(1) else { return counts };
+        let within = Range { low: self.ranges[0].low, high: self.ranges[last].high };
+        for value in values.iter().filter(|value| within.contains(**value)) {
+            counts[self.bin_within(*value, last)] += 1;
+        }
+        counts
     }
 
     /// The same from a spread.
@@ -98,17 +110,19 @@ impl Edges {
         }
         let last = self.ranges.len() - 1;
         let within = Range { low: self.ranges[0].low, high: self.ranges[last].high };
+        for_each_value(page, members, |value| {
+            if within.contains(value) {
+                counts[self.bin_within(value, last)] += 1;
+            }
+        });
+    }
+
+    /// The bin of a value from the first edge to the last, of bins up to a last one.
+    #[inline(always)]
+    fn bin_within(&self, value: i64, last: usize) -> usize {
         match self.even {
-            Some(even) => for_each_value(page, members, |value| {
-                if within.contains(value) {
-                    counts[even.bin(value).min(last)] += 1;
-                }
-            }),
-            None => for_each_value(page, members, |value| {
-                if within.contains(value) {
-                    counts[self.ranges.partition_point(|range| range.high < value)] += 1;
-                }
-            }),
+            Some(even) => even.bin(value).min(last),
+            None => self.ranges.partition_point(|range| range.high < value),
         }
     }
 }
@@ -118,13 +132,18 @@ impl Even {
         let (first, last) = (*edges.first()?, *edges.last()?);
         let width = edges.get(1)?.checked_sub(first)?;
         let is_even = edges.windows(2).all(|pair| pair[1].checked_sub(pair[0]) == Some(width));
+        if is_even { Even::new(first, width, last) } else { None }
+    }
+
+    /// For values from a first to a last one.
+    pub(crate) fn new(first: i64, width: i64, last: i64) -> Option<Even> {
         let fits = last.checked_sub(first).is_some_and(|span| span < 1 << 32) && (2..1 << 32).contains(&width);
-        (is_even && fits).then(|| Even { first, per_width: u64::MAX / width as u64 + 1 })
+        fits.then(|| Even { first, per_width: u64::MAX / width as u64 + 1 })
     }
 
     /// Of a value from the first edge to the last; the last edge itself gives a bin more than there are.
     #[inline(always)]
-    fn bin(self, value: i64) -> usize {
+    pub(crate) fn bin(self, value: i64) -> usize {
         ((u128::from((value - self.first) as u64) * u128::from(self.per_width)) >> 64) as usize
     }
 }

@@ -29,6 +29,8 @@ pub struct Limits {
     pub list_elapsed_ms_max: u64,
     /// Most groups, cells or values of an answer that is kept in memory.
     pub answer_cells_max: u64,
+    /// Most members whose numbers are listed rather than counted on a grid: 8 bytes each, read in one pass instead of two.
+    pub listed_max: u64,
 }
 
 impl Default for Limits {
@@ -38,6 +40,7 @@ impl Default for Limits {
             elapsed_ms_max: 60_000,
             list_elapsed_ms_max: 3_600_000,
             answer_cells_max: 5_000_000,
+            listed_max: 1 << 17,
         }
     }
 }

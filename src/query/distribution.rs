@@ -13,10 +13,10 @@ use super::context::Context;
 use super::count::ratio;
 use super::error::Result;
 use super::number::power_of_ten;
+use super::numbers::Numbers;
 use super::plan::{Node, any_of};
-use super::ranks::values_of_ranks;
 use super::spread::Spread;
-use super::totals::{Tally, count, materialized, tally, totals};
+use super::totals::{Tally, count, materialized, tally};
 
 /// Most bins that may be asked for.
 const BINS_MAX: usize = 10_000;
@@ -155,22 +155,53 @@ impl Sides {
     }
 }
 
+/// The distribution of an audience over the only tag that is asked for, and both sides: of values they are counted in the
+/// pass that tallies them, and never kept.
+///
+/// # Errors
+/// As [`distribution`].
+pub fn only_distribution(
+    ctx: &Context<'_>,
+    (audience, base): (&Node, &Node),
+    request: &Request<'_>,
+) -> Result<(Sides, Distribution)> {
+    if !has_values(ctx, request.tag) {
+        let sides = Sides::new(ctx, audience, base)?;
+        let found = distribution(ctx, &sides, request)?;
+        return Ok((sides, found));
+    }
+    let [of_audience, of_base] = [tally(ctx, audience, request.tag)?, tally(ctx, base, request.tag)?];
+    let (audience_count, base_count) = (of_audience.members, of_base.members);
+    let sides = Sides { audience: audience.clone(), base: base.clone(), audience_count, base_count };
+    let found = of_tallies(ctx, &sides, request, [&of_audience, &of_base])?;
+    Ok((sides, found))
+}
+
 /// The distribution of an audience over a tag.
 ///
 /// # Errors
 /// A request's faults, the budget's, or damage of the store.
 pub fn distribution(ctx: &Context<'_>, sides: &Sides, request: &Request<'_>) -> Result<Distribution> {
-    match ctx.view.schema().tag_type(request.tag) {
-        TagType::Flag | TagType::Category | TagType::Set => of_values(ctx, sides, request),
-        TagType::Number { .. } | TagType::Date => of_numbers(ctx, sides, request),
+    if !has_values(ctx, request.tag) {
+        return of_numbers(ctx, sides, request);
     }
+    let [of_audience, of_base] = [tally(ctx, &sides.audience, request.tag)?, tally(ctx, &sides.base, request.tag)?];
+    of_tallies(ctx, sides, request, [&of_audience, &of_base])
 }
 
-fn of_values(ctx: &Context<'_>, sides: &Sides, request: &Request<'_>) -> Result<Distribution> {
+/// Whether a tag is a flag, a category or a set.
+fn has_values(ctx: &Context<'_>, tag: TagId) -> bool {
+    matches!(ctx.view.schema().tag_type(tag), TagType::Flag | TagType::Category | TagType::Set)
+}
+
+fn of_tallies(
+    ctx: &Context<'_>,
+    sides: &Sides,
+    request: &Request<'_>,
+    [counted, base]: [&Tally; 2],
+) -> Result<Distribution> {
     let field = ctx.view.tag(request.tag);
     let tag_type = ctx.view.schema().tag_type(request.tag);
-    let counted = tally(ctx, &sides.audience, request.tag)?;
-    let base = tally(ctx, &sides.base, request.tag)?;
     let base_of = |value: u32| base.counts.get(value as usize).copied().unwrap_or(0);
     let mut values = Vec::new();
     for (value, n) in (0u32..).zip(&counted.counts).filter(|(_, n)| **n > 0) {
@@ -182,7 +213,7 @@ fn of_values(ctx: &Context<'_>, sides: &Sides, request: &Request<'_>) -> Result<
     }
     sort(&mut values, request.order);
     let rest: Vec<ValueId> = values.iter().skip(request.top).map(|(value, _)| ValueId(*value)).collect();
-    let other = other(ctx, sides, request.tag, tag_type, &rest, &counted)?;
+    let other = other(ctx, sides, request.tag, tag_type, &rest, counted)?;
     values.truncate(request.top);
     Ok(Distribution {
         values: values.into_iter().map(|(_, share)| share).collect(),
@@ -222,26 +253,30 @@ fn other(
 
 fn of_numbers(ctx: &Context<'_>, sides: &Sides, request: &Request<'_>) -> Result<Distribution> {
     let tag_type = ctx.view.schema().tag_type(request.tag);
-    let (spread, base_spread) = spreads(ctx, sides, request.tag)?;
-    let sums = match &spread {
-        Some(spread) => spread.totals(),
-        None => totals(ctx, &sides.audience, request.tag)?,
-    };
     let unit = Unit { tag_type };
+    let (spread, base_spread) = spreads(ctx, sides, request.tag)?;
+    let mut numbers = match spread {
+        Some(spread) => Numbers::of_spread(ctx, &sides.audience, request.tag, spread),
+        None => {
+            let width = match request.bins {
+                Some(Bins::Width(width)) => unit.width(width),
+                _ => None,
+            };
+            Numbers::of(ctx, &sides.audience, sides.audience_count, request.tag, width)?
+        }
+    };
+    let sums = numbers.totals();
     let edges = match (request.bins, sums.bounds) {
         (_, None) => Vec::new(),
         (None, Some(bounds)) => unit.chosen_edges(bounds),
         (Some(Bins::Width(width)), Some(bounds)) => unit.width_edges(width, bounds)?,
         (Some(Bins::Edges(edges)), Some(_)) => unit.given_edges(edges)?,
         (Some(Bins::Quantiles(n)), Some(bounds)) => {
-            quantile_edges(ctx, &sides.audience, request.tag, *n, sums.known, bounds)?
+            quantile_edges(*n, sums.known, bounds, |ranks| numbers.of_ranks(ranks))?
         }
     };
     let bins = Edges::new(&edges);
-    let counted = match &spread {
-        Some(spread) => bins.of_spread(spread),
-        None => bins.count(ctx, &sides.audience, request.tag)?,
-    };
+    let counted = numbers.in_bins(&bins)?;
     let base = match sides.base {
         _ if let Some(spread) = &base_spread => bins.of_spread(spread).into(),
         Node::Everyone => {
@@ -261,7 +296,7 @@ fn of_numbers(ctx: &Context<'_>, sides: &Sides, request: &Request<'_>) -> Result
         other: sums.known - counted.iter().sum::<u64>(),
         values,
         reach: sums.known,
-        summary: Some(summary(ctx, sides, request.tag, &unit, &sums, spread.as_ref())?),
+        summary: Some(summary(&unit, &mut numbers)?),
     })
 }
 
@@ -281,23 +316,14 @@ fn spreads(ctx: &Context<'_>, sides: &Sides, tag: TagId) -> Result<(Option<Sprea
     Ok((Some(audience), Some(base)))
 }
 
-fn summary(
-    ctx: &Context<'_>,
-    sides: &Sides,
-    tag: TagId,
-    unit: &Unit,
-    sums: &super::totals::Totals,
-    spread: Option<&Spread>,
-) -> Result<Summary> {
+fn summary(unit: &Unit, numbers: &mut Numbers<'_>) -> Result<Summary> {
+    let sums = numbers.totals();
     let Some((low, high)) = sums.bounds else {
         return Ok(Summary { min: Cell::Null, max: Cell::Null, avg: Cell::Null, quartiles: None });
     };
     let ranks = [1, 2, 3].map(|quarter| (sums.known * quarter).div_ceil(4).max(1) - 1);
-    let quartiles = match spread {
-        Some(spread) => ranks.iter().map(|rank| spread.value_of_rank(*rank)).collect(),
-        None => values_of_ranks(ctx, &sides.audience, tag, sums.known, &ranks)?,
-    };
-    let quartiles = quartiles.into_iter().map(|value| value.map_or(Cell::Null, |v| unit.cell(v))).collect();
+    let quartiles =
+        numbers.of_ranks(&ranks)?.into_iter().map(|value| value.map_or(Cell::Null, |v| unit.cell(v))).collect();
     Ok(Summary {
         min: unit.cell(low),
         max: unit.cell(high),
@@ -343,9 +369,12 @@ impl Unit {
         even_edges(width, low, high)
     }
 
+    fn width(&self, width: &serde_json::Number) -> Option<i64> {
+        self.parse(&serde_json::Value::Number(width.clone())).filter(|width| *width > 0)
+    }
+
     pub(super) fn width_edges(&self, width: &serde_json::Number, (low, high): (i64, i64)) -> Result<Vec<i64>> {
-        let scaled = self.parse(&serde_json::Value::Number(width.clone())).filter(|w| *w > 0);
-        let Some(width) = scaled else {
+        let Some(width) = self.width(width) else {
             let message = format!("a bin's width is a positive number that fits the tag, not {width}");
             return Err(request_fault("bad_bins", "/bins/width", message, None));
         };
@@ -404,19 +433,17 @@ fn even_edges(width: i128, low: i64, high: i64) -> Vec<i64> {
 
 /// Edges between quantiles, and the bounds; fewer where many have one value.
 pub(super) fn quantile_edges(
-    ctx: &Context<'_>,
-    audience: &Node,
-    tag: TagId,
     n: u32,
     known: u64,
     bounds: (i64, i64),
+    of_ranks: impl FnOnce(&[u64]) -> Result<Vec<Option<i64>>>,
 ) -> Result<Vec<i64>> {
     if n == 0 || n as usize > 1000 {
         return Err(request_fault("bad_bins", "/bins/quantiles", format!("1 to 1000 quantiles, not {n}"), None));
     }
     let ranks: Vec<u64> = (1..n).map(|at| (known * u64::from(at)).div_ceil(n.into()).max(1) - 1).collect();
     let mut edges = vec![bounds.0];
-    edges.extend(values_of_ranks(ctx, audience, tag, known, &ranks)?.into_iter().flatten());
+    edges.extend(of_ranks(&ranks)?.into_iter().flatten());
     edges.push(bounds.1);
     edges.dedup();
     if edges.len() == 1 {

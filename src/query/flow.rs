@@ -27,6 +27,7 @@ use super::exec::{ChunkSet, Scratch, Share, Stripe};
 use super::gather::{PageMembers, each_page, for_each_code};
 use super::groups::Axis;
 use super::plan::Node;
+use super::ranks::values_of_ranks;
 use super::totals::{id_set, totals};
 use labels::Labels;
 
@@ -154,7 +155,9 @@ fn bin_edges(ctx: &Context<'_>, plan: &Node, sides: [Side<'_>; 2], request: &Req
     match request.bins {
         None | Some(Bins::Edges(_)) => Ok(unit.chosen_edges(bounds)),
         Some(Bins::Width(width)) => unit.width_edges(width, bounds),
-        Some(Bins::Quantiles(n)) => quantile_edges(&last_ctx, &members, request.axis.tag, *n, known, bounds),
+        Some(Bins::Quantiles(n)) => quantile_edges(*n, known, bounds, |ranks| {
+            values_of_ranks(&last_ctx, &members, request.axis.tag, known, ranks)
+        }),
     }
 }
 
@@ -180,7 +183,7 @@ impl SideReader<'_> {
                 let bitmaps = part.bitmaps()?;
                 push_flags([FALSE, TRUE].map(|value| bitmaps.value(value).containers[chunk]), set, codes);
             }
-            (_, Some(bins)) => each_page(&part.column()?, chunk, set, |page, members| {
+            (_, Some(bins)) => each_page(&part.column()?, chunk, set.get(), |page, members| {
                 for_each_code(page, members, |code| {
                     let bin = page.value_of(code).map(|value| bins.bin_of(value));
                     codes.push(match bin {
@@ -190,10 +193,10 @@ impl SideReader<'_> {
                     });
                 });
             }),
-            (_, None) => each_page(&part.column()?, chunk, set, |page, members| push_codes(page, members, codes)),
+            (_, None) => each_page(&part.column()?, chunk, set.get(), |page, members| push_codes(page, members, codes)),
         }
         let live = self.view.live().stripe(stripe).bitmaps()?.value(KNOWN).containers[chunk];
-        if set.count_in(live) as usize != codes.len() {
+        if set.get().count_in(live) as usize != codes.len() {
             let mut at = 0;
             set.for_each(|low| {
                 if !live.contains(low) {

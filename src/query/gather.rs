@@ -4,7 +4,7 @@
 use storage::column::{Codes, ColumnView, Page};
 use storage::ids::{CHUNK_PAGES, PAGE_PROFILES, PAGE_WORDS};
 
-use super::exec::ChunkSet;
+use super::exec::MembersRef;
 use super::kernels::{self, PageBits};
 
 const PAGE: u16 = PAGE_PROFILES as u16;
@@ -63,14 +63,14 @@ pub(crate) fn slot_of(low: u16) -> usize {
 
 /// Calls `each` with the number in the chunk of every page that has members, and with them.
 #[inline(always)]
-pub(crate) fn each_page_of_set(set: &ChunkSet, mut each: impl FnMut(usize, PageMembers<'_>)) {
+pub(crate) fn each_page_of_set(set: MembersRef<'_>, mut each: impl FnMut(usize, PageMembers<'_>)) {
     match set {
-        ChunkSet::Ids(ids) => {
+        MembersRef::Ids(ids) => {
             for group in ids.chunk_by(|a, b| a / PAGE == b / PAGE) {
                 each(usize::from(group[0] / PAGE), PageMembers::Ids(group));
             }
         }
-        ChunkSet::Bits(bits) => {
+        MembersRef::Bits(bits) => {
             for (at, words) in bits.as_chunks::<PAGE_WORDS>().0.iter().enumerate() {
                 if words.iter().any(|word| *word != 0) {
                     each(at, PageMembers::Bits(words));
@@ -85,7 +85,7 @@ pub(crate) fn each_page_of_set(set: &ChunkSet, mut each: impl FnMut(usize, PageM
 pub(crate) fn each_page<'a>(
     column: &ColumnView<'a>,
     chunk: usize,
-    set: &ChunkSet,
+    set: MembersRef<'_>,
     mut each: impl FnMut(&Page<'a>, PageMembers<'_>),
 ) {
     each_page_of_set(set, |page, members| each(&column.page(chunk * CHUNK_PAGES + page), members));

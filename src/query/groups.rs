@@ -15,7 +15,7 @@ use super::exec::{ChunkSet, Scratch, Stripe};
 use super::gather::{each_page, for_each_code};
 use super::number::Range;
 use super::plan::{ColumnTest, Node, any_of, column_test};
-use super::totals::{count, tally};
+use super::totals::tally;
 
 /// Key of the unknown group.
 pub(crate) const UNKNOWN: i64 = i64::MIN;
@@ -123,7 +123,7 @@ pub fn group(ctx: &Context<'_>, plan: &Node, axes: &[Axis]) -> Result<Vec<Group>
 /// By one tag of numbered values: its tally, and who is left.
 fn group_one(ctx: &Context<'_>, plan: &Node, axis: Axis) -> Result<Vec<Group>> {
     let tally = tally(ctx, plan, axis.tag)?;
-    let unknown = count(ctx, plan)? - tally.known;
+    let unknown = tally.members - tally.known;
     let known = (0i64..).zip(tally.counts).map(|(key, n)| (vec![key], n));
     Ok(known.chain([(vec![UNKNOWN], unknown)]).filter(|(_, n)| *n > 0).collect())
 }
@@ -173,7 +173,7 @@ fn group_pairs(ctx: &Context<'_>, plan: &Node, axes: [Axis; 2], cells: usize, wi
 fn codes_of_chunk(part: &FieldStripe, chunk: usize, set: &ChunkSet, codes: &mut Vec<u32>) -> Result<()> {
     codes.clear();
     if part.has_column() {
-        each_page(&part.column()?, chunk, set, |page, members| {
+        each_page(&part.column()?, chunk, set.get(), |page, members| {
             for_each_code(page, members, |code| codes.push(code as u32));
         });
         return Ok(());
@@ -302,7 +302,7 @@ pub(crate) fn keys_of_chunk(
         }
         TagType::Category | TagType::Number { .. } | TagType::Date => {
             let column = part.column()?;
-            each_page(&column, chunk, set, |page, members| {
+            each_page(&column, chunk, set.get(), |page, members| {
                 for_each_code(page, members, |code| keys.keys.push(page.value_of(code).unwrap_or(UNKNOWN)));
             });
         }

@@ -23,6 +23,7 @@ use super::exec::{Scratch, Stripe};
 use super::groups::{Axis, Keys, UNKNOWN, keys_of_chunk};
 use super::least::Least;
 use super::plan::Node;
+use super::ranks::values_of_ranks;
 use super::totals::{count, materialized, tally, totals};
 
 /// Most tags that are weighed.
@@ -212,7 +213,8 @@ fn counted_in_bins(ctx: &Context<'_>, sides: &Sides, tag: TagId, tag_type: TagTy
     let Some(bounds) = base.bounds else {
         return Ok(Counted { labels: Vec::new(), counts: Vec::new(), known, bins: None });
     };
-    let edges = quantile_edges(ctx, &sides.base, tag, BINS, base.known, bounds)?;
+    let edges =
+        quantile_edges(BINS, base.known, bounds, |ranks| values_of_ranks(ctx, &sides.base, tag, base.known, ranks))?;
     let bins = Edges::new(&edges);
     let (of_seed, of_base) = (bins.count(ctx, &sides.seed, tag)?, bins.count(ctx, &sides.base, tag)?);
     let unit = Unit { tag_type };

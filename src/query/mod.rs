@@ -3,7 +3,7 @@
 //!
 //! ```text
 //!   AST → bind (names, types, dates) → plan (sets over leaves) → exec (stripe by stripe, fused) → merge
-//!                                                   kernels · gather · totals · ranks · spread · bins · groups
+//!                                                   kernels · gather · totals · ranks · spread · numbers · bins · groups
 //!   count · distribution · differences · crosstab · overlap · flow · people · select · series · explain · why
 //!   states: earlier views, for `was` and for whole questions
 //! ```
@@ -30,6 +30,7 @@ pub mod groups;
 pub mod happened;
 pub mod kernels;
 mod least;
+mod numbers;
 pub mod ranks;
 mod spread;
 pub mod totals;

@@ -31,7 +31,7 @@ const SAMPLE_CHUNKS: usize = 64;
 const SAMPLE_VALUES_MAX: usize = 1 << 13;
 
 /// One rank on its way: `below` members lie under `outer`, and the rank is in it.
-struct Search {
+pub(crate) struct Search {
     rank: u64,
     below: u64,
     outer: Range,
@@ -47,6 +47,16 @@ struct Seen {
 }
 
 impl Search {
+    /// Of a rank whose value lies in a range, below which so many members lie.
+    pub(crate) fn within(rank: u64, below: u64, range: Range) -> Search {
+        Search { rank, below, outer: range, guess: range, found: (range.low == range.high).then_some(range.low) }
+    }
+
+    #[cfg(test)]
+    pub(super) fn may_find(&self, value: i64) -> bool {
+        self.outer.contains(value)
+    }
+
     fn shift(&self) -> u32 {
         let width = self.guess.high.wrapping_sub(self.guess.low) as u64;
         (64 - width.leading_zeros()).saturating_sub(BINS_BITS)
@@ -61,6 +71,18 @@ impl Search {
         if high < self.outer.low || page.base > self.guess.high {
             return;
         }
+        let (low, shift) = (self.guess.low, self.shift());
+        let mut add = |value: i64| seen.bins[(value.wrapping_sub(low) as u64 >> shift) as usize] += 1;
+        let PageMembers::Bits(bits) = members else {
+            let below = Range { low: self.outer.low, high: low.saturating_sub(1) };
+            return for_each_value(page, members, |value| {
+                if self.guess.contains(value) {
+                    add(value);
+                } else if below.contains(value) {
+                    seen.below_guess += 1;
+                }
+            });
+        };
         let mut marks = [0; PAGE_WORDS];
         if self.outer.low < self.guess.low && page.base < self.guess.low {
             ColumnTest::Range(Range { low: self.outer.low, high: self.guess.low - 1 }).mark(page, &mut marks);
@@ -69,20 +91,9 @@ impl Search {
         if high < self.guess.low {
             return;
         }
-        let (low, shift) = (self.guess.low, self.shift());
-        let mut add = |value: i64| seen.bins[(value.wrapping_sub(low) as u64 >> shift) as usize] += 1;
-        match members {
-            PageMembers::Bits(bits) => {
-                ColumnTest::Range(self.guess).mark(page, &mut marks);
-                marks.iter_mut().zip(bits).for_each(|(mark, bit)| *mark &= bit);
-                for_each_value(page, PageMembers::Bits(&marks), add);
-            }
-            ids => for_each_value(page, ids, |value| {
-                if self.guess.contains(value) {
-                    add(value);
-                }
-            }),
-        }
+        ColumnTest::Range(self.guess).mark(page, &mut marks);
+        marks.iter_mut().zip(bits).for_each(|(mark, bit)| *mark &= bit);
+        for_each_value(page, PageMembers::Bits(&marks), add);
     }
 
     /// Narrows the search by what a pass saw.
@@ -131,17 +142,25 @@ pub fn values_of_ranks(
     }
     let all = Range { low, high };
     let sorted_sample = sample(ctx, plan, tag)?;
-    let mut searches: Vec<Search> = ranks
-        .iter()
-        .filter(|rank| **rank < known)
-        .map(|rank| Search {
-            rank: *rank,
-            below: 0,
-            outer: all,
-            guess: guess(&sorted_sample, *rank, known, all),
-            found: None,
-        })
-        .collect();
+    let search = |rank: u64| {
+        let guess = guess(&sorted_sample, rank, known, all);
+        (rank < known).then_some(Search { rank, below: 0, outer: all, guess, found: None })
+    };
+    searched(ctx, plan, tag, ranks.iter().map(|rank| search(*rank)).collect())
+}
+
+/// What searches come to among the members of a plan.
+///
+/// # Errors
+/// The budget's, or damage of the store.
+pub(crate) fn searched(
+    ctx: &Context<'_>,
+    plan: &Node,
+    tag: TagId,
+    asked: Vec<Option<Search>>,
+) -> Result<Vec<Option<i64>>> {
+    let is_asked: Vec<bool> = asked.iter().map(Option::is_some).collect();
+    let mut searches: Vec<Search> = asked.into_iter().flatten().collect();
     while searches.iter().any(|search| search.found.is_none()) {
         let open: Vec<usize> = (0..searches.len()).filter(|at| searches[*at].found.is_none()).collect();
         let fresh = || -> Vec<Seen> {
@@ -165,7 +184,7 @@ pub fn values_of_ranks(
         open.iter().zip(&seen).for_each(|(at, seen)| searches[*at].narrow(seen));
     }
     let mut found = searches.into_iter();
-    Ok(ranks.iter().map(|rank| if *rank < known { found.next().and_then(|s| s.found) } else { None }).collect())
+    Ok(is_asked.into_iter().map(|is_asked| if is_asked { found.next()?.found } else { None }).collect())
 }
 
 /// Where a rank probably lies: four standard deviations of the sample's rank around its place there.
@@ -196,7 +215,7 @@ fn sample(ctx: &Context<'_>, plan: &Node, tag: TagId) -> Result<Vec<i64>> {
         let part = ctx.view.tag(tag).stripe(stripe);
         // Pages in turn, so that no place within a chunk is preferred.
         let mut turn = 0;
-        each_page(&part.column()?, chunk, &set, |page, members| {
+        each_page(&part.column()?, chunk, set.get(), |page, members| {
             if turn == n % 16 || matches!(members, PageMembers::Ids(_)) {
                 for_each_value(page, members, |value| values.push(value));
             }

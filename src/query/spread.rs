@@ -143,7 +143,7 @@ impl Both {
             let pages: [Page<'_>; CHUNK_PAGES] = std::array::from_fn(|at| column.page(chunk * CHUNK_PAGES + at));
             let set = run.chunk(chunk, &mut scratch).unwrap_or(ChunkSet::Ids(Vec::new()));
             let mut is_counted = [false; CHUNK_PAGES];
-            each_page_of_set(&set, |at, members| is_counted[at] = self.add_page(&pages[at], members));
+            each_page_of_set(set.get(), |at, members| is_counted[at] = self.add_page(&pages[at], members));
             let others = pages.iter().zip(is_counted).filter(|(_, is_counted)| !is_counted);
             others.for_each(|(page, _)| self.everyone.add_everyone(page, shift(page, self.low)));
             scratch.recycle(set);

@@ -12,7 +12,7 @@ use storage::{KNOWN, TagId, TagType};
 
 use super::context::Context;
 use super::error::{Error, Result};
-use super::exec::{ChunkSet, Scratch, Share, Stripe};
+use super::exec::{ChunkSet, MembersRef, Scratch, Share, Stripe};
 use super::gather::{CodeCounts, PageMembers, each_page, each_page_of_set, for_each_value, slot_of};
 use super::kernels;
 use super::number::Range;
@@ -137,7 +137,8 @@ pub fn totals(ctx: &Context<'_>, plan: &Node, tag: TagId) -> Result<Totals> {
     )
 }
 
-fn totals_of_page(page: &Page<'_>, members: PageMembers<'_>) -> Totals {
+/// Totals of the members of a page.
+pub(crate) fn totals_of_page(page: &Page<'_>, members: PageMembers<'_>) -> Totals {
     let mut totals = Totals::default();
     match members {
         PageMembers::Bits(bits) => {
@@ -173,9 +174,9 @@ pub(crate) fn each_page_of(
     let column = ctx.view.tag(tag).stripe(share.stripe).column()?;
     let mut scratch = Scratch::default();
     for chunk in share.chunks.clone() {
-        if let Some(set) = run.chunk(chunk, &mut scratch) {
-            each_page(&column, chunk, &set, &mut each);
-            scratch.recycle(set);
+        if let Some(members) = run.members(chunk, &mut scratch) {
+            each_page(&column, chunk, members.get(), &mut each);
+            scratch.recycle_members(members);
         }
     }
     Ok(())
@@ -293,13 +294,15 @@ fn merged(a: Vec<u32>, b: Vec<u32>) -> Result<IdSet> {
     Ok(IdSet::from_sorted(all))
 }
 
-/// How many members have each value of a flag, category or set, by value number; and how many are known at all.
+/// How many members have each value of a flag, category or set, by value number; how many are known, and how many there are.
 #[derive(Debug, Clone, Default)]
 pub struct Tally {
     /// By value number.
     pub counts: Vec<u64>,
     /// Members of whom the tag is known.
     pub known: u64,
+    /// All members.
+    pub members: u64,
 }
 
 impl Tally {
@@ -315,6 +318,7 @@ impl Tally {
         let other = if self.counts.len() < other.counts.len() { std::mem::replace(&mut self, other) } else { other };
         self.counts.iter_mut().zip(&other.counts).for_each(|(a, b)| *a += b);
         self.known += other.known;
+        self.members += other.members;
         self
     }
 }
@@ -343,7 +347,7 @@ pub fn tally(ctx: &Context<'_>, plan: &Node, tag: TagId) -> Result<Tally> {
         }
         return Ok(tally);
     }
-    let mut tally = Tally::default();
+    let mut tally = Tally { members: ctx.everyone(), ..Tally::default() };
     for stripe in 0..ctx.view.stripe_count() {
         ctx.budget.check()?;
         let bitmaps = field.stripe(stripe).bitmaps()?;
@@ -408,27 +412,20 @@ fn tally_share(
         !by_value.is_empty() && costs_ns.sum::<u64>() <= by_forward_ns
     };
     for chunk in share.chunks.clone() {
-        if let Some((bits, count)) = run.lent_bits(chunk)
-            && is_by_bitmaps(count, false, chunk)
-        {
-            for (value, bitmap) in &by_value {
-                tally.add(value.0, kernels::count_in_bits(bitmap.containers[chunk], bits).into());
-            }
-            tally.known += if is_set { kernels::count_in_bits(known.containers[chunk], bits).into() } else { 0 };
-            continue;
-        }
-        let Some(set) = run.chunk(chunk, &mut scratch) else { continue };
-        if is_by_bitmaps(set.count(), matches!(set, ChunkSet::Ids(_)), chunk) {
+        let Some(members) = run.members(chunk, &mut scratch) else { continue };
+        let (set, count) = (members.get(), members.count());
+        tally.members += u64::from(count);
+        if is_by_bitmaps(count, matches!(set, MembersRef::Ids(_)), chunk) {
             for (value, bitmap) in &by_value {
                 tally.add(value.0, set.count_in(bitmap.containers[chunk]).into());
             }
         } else if is_set {
-            add_lists(by_code, &lists, chunk, &set);
+            add_lists(by_code, &lists, chunk, set);
         } else if tag_type == Some(TagType::Category) {
-            each_page(&column, chunk, &set, |page, members| by_code.add_page(page, members, 0));
+            each_page(&column, chunk, set, |page, members| by_code.add_page(page, members, 0));
         }
         tally.known += if is_set { set.count_in(known.containers[chunk]).into() } else { 0 };
-        scratch.recycle(set);
+        scratch.recycle_members(members);
     }
     Ok(())
 }
@@ -445,7 +442,7 @@ fn count_in_ns(members: u64, are_ids: bool, container: ContainerRef<'_>) -> u64 
 }
 
 /// Counts the codes of the lists of a chunk's members; code 0 is for nobody.
-fn add_lists(counts: &mut CodeCounts, lists: &ListsView<'_>, chunk: usize, set: &ChunkSet) {
+fn add_lists(counts: &mut CodeCounts, lists: &ListsView<'_>, chunk: usize, set: MembersRef<'_>) {
     let mut places = [0; PAGE_PROFILES as usize + kernels::WRITTEN_BEYOND];
     each_page_of_set(set, |page, members| {
         let Some(page) = lists.page(chunk * CHUNK_PAGES + page) else { return };

@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 
 use headcount::engine::{CrosstabRequest, DistributionRequest, MembersRequest, Question, Space, Where};
 use headcount::query::cell::Cell;
+use headcount::query::distribution::{Bins, Distribution};
 use jiff::civil::Date;
 use queryparser::ast::{Aggregate, Decimal, Predicate};
+use storage::column::NUMBER_MAX;
 
 use super::answers::{cell, groups, is_cell, label, pairs};
 use super::drive::{by_text, by_tree, rows};
@@ -154,19 +156,23 @@ pub fn portrait(space: &Space, world: &World, one_id: u32) -> Checked {
 pub fn distribution(
     space: &Space,
     world: &World,
-    audience: &Predicate,
-    base: &Predicate,
+    (audience, base): (&Predicate, &Predicate),
     tag: usize,
     top: usize,
     as_of: Date,
+    random: &mut Random,
 ) -> Checked {
     let asked = Asked { world, as_of };
     let (members, base_members) = (asked.members(audience), asked.members(base));
     let (name, kind) = &world.tags[tag];
+    let wanted_bins = random_bins(world, &members, tag, random);
     let base_where = Some(Where::Text(queryparser::predicate_text(base)));
     let question = Question { base: base_where, ..by_text(audience, as_of) };
-    let request = DistributionRequest { tags: vec![name.clone()], top: Some(top), ..DistributionRequest::default() };
-    let answer = space.distribution(&question, &request).map_err(|e| e.to_string())?.value;
+    // The only tag, or one of two.
+    let tags = vec![name.clone(); 1 + random.below(2) as usize];
+    let are_edges = matches!(wanted_bins, Some(Bins::Edges(_)));
+    let request = DistributionRequest { tags, top: Some(top), bins: wanted_bins, ..DistributionRequest::default() };
+    let answer = space.distribution(&question, &request).map_err(|e| format!("{e}: {request:?}"))?.value;
     let found = &answer.tags[0].1;
     let mut by_value = groups(world, &members, tag);
     let by_value_base = groups(world, &base_members, tag);
@@ -176,7 +182,8 @@ pub fn distribution(
     same(&what("reach"), found.reach, size(&members) - unknown)?;
     same(&what("sizes"), (answer.count, answer.base_count), (size(&members), size(&base_members)))?;
     if matches!(kind, Kind::Number(_) | Kind::Date) {
-        return bins(world, &members, &base_members, tag, found).map_err(|e| what(&e));
+        let checked = bins(world, (&members, &base_members), tag, found, are_edges);
+        return checked.map_err(|e| what(&format!("{e}, bins {:?}", request.bins)));
     }
     let mut counts: Vec<u64> = by_value.values().map(|ids| ids.len() as u64).collect();
     counts.sort_unstable_by(|a, b| b.cmp(a));
@@ -214,12 +221,36 @@ fn known_units(world: &World, members: &[bool], tag: usize) -> Vec<i64> {
     all
 }
 
+/// Bins to ask for: of a width, between edges, by quantiles, or as they are chosen.
+fn random_bins(world: &World, members: &[bool], tag: usize, random: &mut Random) -> Option<Bins> {
+    let one = match world.tags[tag].1 {
+        Kind::Number(scale) => 10i64.pow(scale.into()),
+        Kind::Date => 1,
+        _ => return None,
+    };
+    let units = known_units(world, members, tag);
+    let (low, high) = (units.first()? / one, units.last()? / one);
+    match random.below(4) {
+        0 => None,
+        1 => Some(Bins::Width(((high - low) / (1 + random.below(2000) as i64) + 1 + random.below(3) as i64).into())),
+        2 => Some(Bins::Quantiles(1 + random.below(12) as u32)),
+        _ => {
+            let mut edges: Vec<i64> = (0..8).map(|_| *random.pick(&units) / one + random.below(3) as i64 - 1).collect();
+            edges.extend([low, if low > 0 { low - 1 } else { low + 1 }]);
+            edges.retain(|edge| edge.abs() <= NUMBER_MAX / one);
+            edges.sort_unstable();
+            edges.dedup();
+            Some(Bins::Edges(edges.into_iter().map(serde_json::Value::from).collect()))
+        }
+    }
+}
+
 fn bins(
     world: &World,
-    members: &[bool],
-    base: &[bool],
+    (members, base): (&[bool], &[bool]),
     tag: usize,
-    found: &headcount::query::distribution::Distribution,
+    found: &Distribution,
+    are_edges: bool,
 ) -> Checked {
     let (all, base) = (known_units(world, members, tag), known_units(world, base, tag));
     let summary = found.summary.as_ref().ok_or("no summary")?;
@@ -253,7 +284,7 @@ fn bins(
         sum += value.count;
     }
     same("sum of the bins and other", sum + found.other, all.len() as u64)?;
-    same("other", found.other, 0)
+    if are_edges { Ok(()) } else { same("other", found.other, 0) }
 }
 
 /// An audience by two tags.
@@ -356,7 +387,7 @@ pub fn everything(space: &Space, world: &World, random: &mut Random, rounds: u32
         let tag = random.below(world.tags.len() as u64) as usize;
         let other = random.below(world.tags.len() as u64) as usize;
         let top = *random.pick(&[0, 1, 3, 100, 1_000_000]);
-        distribution(space, world, &audience, &base, tag, top, as_of).map_err(about)?;
+        distribution(space, world, (&audience, &base), tag, top, as_of, random).map_err(about)?;
         crosstab(space, world, &audience, (tag, other), as_of).map_err(about)?;
         super::compare_events::everything(space, world, (&audience, &base), as_of, random).map_err(about)?;
         aggregates(space, world, &audience, tag, other, as_of, random).map_err(about)?;

@@ -37,7 +37,7 @@ pub(crate) use owners::owners_kept;
 pub(crate) use pages::UNKNOWN;
 pub(crate) use row_test::window_of;
 pub(crate) use rows::{Gathered, Order, RowPage, RowsRun};
-pub(crate) use sets::{ChunkBits, ChunkSet, Scratch};
+pub(crate) use sets::{ChunkBits, ChunkSet, Members, MembersRef, Scratch};
 
 /// An OR that holds at most so many is kept as ids.
 const OR_IDS_MAX: u32 = 2048;
@@ -147,20 +147,26 @@ impl<'a> Stripe<'a> {
         Some(self.eval(&self.root, chunk, scratch))
     }
 
-    /// The bits of a chunk where the whole plan is a leaf that has them: to be read where they lie.
-    pub(crate) fn lent_bits(&self, chunk: usize) -> Option<(&'a Bits, u32)> {
+    /// Who of a chunk is in it, to be read where they lie if the whole plan is a leaf that has them; `None` is nobody.
+    pub(crate) fn members(&self, chunk: usize, scratch: &mut Scratch) -> Option<Members<'a>> {
+        match self.leaf(chunk) {
+            Some(ContainerRef::Array(ids)) => Some(Members::LentIds(ids)),
+            Some(ContainerRef::Bits(bits, count)) => Some(Members::LentBits(bits, count)),
+            _ => self.chunk(chunk, scratch).map(Members::Own),
+        }
+    }
+
+    /// The container of a chunk where the whole plan is a leaf that has one.
+    fn leaf(&self, chunk: usize) -> Option<ContainerRef<'a>> {
         match &self.root {
-            StripeNode::Containers(containers) => match containers[chunk] {
-                ContainerRef::Bits(bits, count) => Some((bits, count)),
-                _ => None,
-            },
+            StripeNode::Containers(containers) => Some(containers[chunk]),
             _ => None,
         }
     }
 
     /// Who of a chunk is in it, as bits wherever those lie.
     pub(crate) fn chunk_bits(&self, chunk: usize, scratch: &mut Scratch) -> ChunkBits<'a> {
-        if let Some((bits, count)) = self.lent_bits(chunk) {
+        if let Some(ContainerRef::Bits(bits, count)) = self.leaf(chunk) {
             return ChunkBits::Lent(bits, count);
         }
         let Some(set) = self.found(chunk, scratch) else { return ChunkBits::NOBODY };

@@ -62,6 +62,14 @@ impl ChunkSet {
         }
     }
 
+    /// Borrowed.
+    pub(crate) fn get(&self) -> MembersRef<'_> {
+        match self {
+            ChunkSet::Ids(ids) => MembersRef::Ids(ids),
+            ChunkSet::Bits(bits) => MembersRef::Bits(bits),
+        }
+    }
+
     /// Borrowed as a container, whose cardinality counts for nothing.
     pub(crate) fn as_container(&self) -> ContainerRef<'_> {
         match self {
@@ -86,12 +94,54 @@ impl ChunkSet {
             }
         }
     }
+}
 
-    /// How many of a container's ids are in it.
-    pub(crate) fn count_in(&self, container: ContainerRef<'_>) -> u32 {
+/// The members of one chunk as sorted ids or bits, of which there are some.
+#[derive(Debug)]
+pub(crate) enum Members<'a> {
+    /// Ids where they lie.
+    LentIds(&'a [u16]),
+    /// Bits where they lie, and how many are set.
+    LentBits(&'a Bits, u32),
+    /// Worked out.
+    Own(ChunkSet),
+}
+
+/// Members, borrowed.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum MembersRef<'a> {
+    /// Sorted ids.
+    Ids(&'a [u16]),
+    /// Bits.
+    Bits(&'a Bits),
+}
+
+impl Members<'_> {
+    /// How many.
+    pub(crate) fn count(&self) -> u32 {
         match self {
-            ChunkSet::Ids(ids) => kernels::count_in_ids(container, ids),
-            ChunkSet::Bits(bits) => kernels::count_in_bits(container, bits),
+            Members::LentIds(ids) => ids.len() as u32,
+            Members::LentBits(_, count) => *count,
+            Members::Own(set) => set.count(),
+        }
+    }
+
+    /// Borrowed.
+    pub(crate) fn get(&self) -> MembersRef<'_> {
+        match self {
+            Members::LentIds(ids) => MembersRef::Ids(ids),
+            Members::LentBits(bits, _) => MembersRef::Bits(bits),
+            Members::Own(set) => set.get(),
+        }
+    }
+}
+
+impl MembersRef<'_> {
+    /// How many of a container's ids are in it.
+    pub(crate) fn count_in(self, container: ContainerRef<'_>) -> u32 {
+        match self {
+            MembersRef::Ids(ids) => kernels::count_in_ids(container, ids),
+            MembersRef::Bits(bits) => kernels::count_in_bits(container, bits),
         }
     }
 }
@@ -281,6 +331,13 @@ impl Scratch {
         match set {
             ChunkSet::Ids(ids) => self.ids.push(ids),
             ChunkSet::Bits(bits) => self.bits.push(bits),
+        }
+    }
+
+    /// Takes the buffer of members back, where it is one.
+    pub(crate) fn recycle_members(&mut self, members: Members<'_>) {
+        if let Members::Own(set) = members {
+            self.recycle(set);
         }
     }
 
