@@ -2,28 +2,31 @@
 //! Knows what may go on side by side, and when a store snapshot is due.
 //!
 //! ```text
-//!   caller: batch → who is meant → new people, their identities ──► tags thread: values, bitmaps, columns, lists
+//!   caller: batch → who is meant → new people, their identities ─┬► tags thread: values, bitmaps, columns, lists
+//!                                                 │              └► events thread: in order of time, runs, keys
 //!                                                 │ once much has changed, at the end of a stripe
 //!                                                 ▼
-//!                           snapshot thread: encode → pack → manifest, while loading goes on
+//!                           snapshot threads: encode → pack → manifest, while loading goes on
 //! ```
-//! A batch must know the identities of those before it, but not their tags. Memory is bounded: what has changed since
+//! A batch must know the identities of those before it, but not their tags, and of their events only the keys: those that
+//! are under way are kept beside. Memory is bounded: what has changed since
 //! the last store snapshot, as much again while one is being written, and a few batches.
 //! Nothing counts as loaded before the next store snapshot is durable; a crash leaves the last one.
 
+use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
-
-use crossbeam::channel::{Receiver, Sender, bounded};
 
 use crate::apply::{apply_events, apply_people, apply_tag};
 use crate::batch::{Outcome, TagColumn, Upserts};
 use crate::changes::Changes;
-use crate::error::{Error, Result};
+use crate::error::Result;
+use crate::events::EventField;
 use crate::field::Field;
 use crate::ids::in_stripe;
+use crate::lent::{Lent, spawn};
 use crate::log;
 use crate::manifest::Manifest;
 use crate::meant::Meant;
@@ -34,28 +37,48 @@ use crate::prepare_events::decide_events;
 use crate::prepare_joined::decide_joined;
 use crate::resolve::{Resolved, resolve};
 use crate::schema::{EventId, SchemaJson};
+use crate::seen::KeySet;
 use crate::snapshot::{Options, Packs, Written};
 use crate::store::{LOG_DIR, recover, take_snapshot};
 use crate::view::View;
 
 /// Batches whose tags may wait.
 const BATCHES_WAITING_MAX: usize = 4;
+/// Batches whose events may wait.
+const EVENTS_WAITING_MAX: usize = 1;
 /// Runs of events of like size beside each other. Nobody asks meanwhile, so that they need not be as few as while serving:
 /// each row is copied a third as often.
 const RUNS_BESIDE: usize = 7;
 /// Batches between two looks at how much has changed.
 const BATCHES_BETWEEN_LOOKS: u32 = 8;
 
+type Tags = Vec<Arc<Field>>;
+type Events = Vec<Arc<EventField>>;
+
 /// Loads batches into a space.
 pub struct BulkLoader {
     dir: PathBuf,
-    /// Who there is; the tags are lent to the tags thread.
+    /// Who there is; tags and events are lent, these are as far as they have got.
     view: View,
-    tags: TagsThread,
+    tags: Lent<Tags>,
+    tags_bytes: Arc<AtomicU64>,
+    events: Lent<Events>,
+    events_done: Arc<Mutex<Done>>,
+    /// Batches with events so far.
+    sent: u64,
+    /// Those that were not done when it was looked last, by number, and the keys of their events.
+    under_way: VecDeque<(u64, KeySet)>,
+    batches: u32,
     manifest: Manifest,
     packs: Packs,
-    under_way: Option<JoinHandle<Result<Written>>>,
+    snapshot: Option<JoinHandle<Result<Written>>>,
     owned_bytes_max: u64,
+}
+
+/// How far events have got: batches, and what they came to.
+struct Done {
+    batches: u64,
+    events: Events,
 }
 
 impl BulkLoader {
@@ -68,11 +91,27 @@ impl BulkLoader {
     pub fn open(dir: &Path, owned_bytes_max: u64) -> Result<BulkLoader> {
         let recovery = recover(dir)?;
         let (manifest, packs, mut view) = (recovery.manifest, recovery.packs, recovery.view);
-        let tags = TagsThread::start(std::mem::take(&mut view.tags));
-        Ok(BulkLoader { dir: dir.into(), view, tags, manifest, packs, under_way: None, owned_bytes_max })
+        let tags = Lent::start("headcount-tags", std::mem::take(&mut view.tags), BATCHES_WAITING_MAX);
+        let events = Lent::start("headcount-events", view.events.clone(), EVENTS_WAITING_MAX);
+        let events_done = Arc::new(Mutex::new(Done { batches: 0, events: view.events.clone() }));
+        Ok(BulkLoader {
+            dir: dir.into(),
+            view,
+            tags,
+            tags_bytes: Arc::default(),
+            events,
+            events_done,
+            sent: 0,
+            under_way: VecDeque::new(),
+            batches: 0,
+            manifest,
+            packs,
+            snapshot: None,
+            owned_bytes_max,
+        })
     }
 
-    /// Who has been loaded so far, and the schema; not their tags.
+    /// Who has been loaded so far, and the schema; not their tags, nor all of their events.
     pub fn view(&self) -> &View {
         &self.view
     }
@@ -84,38 +123,81 @@ impl BulkLoader {
     pub fn extend_schema(&mut self, asked: &SchemaJson) -> Result<()> {
         let next = self.view.schema.extended(asked, self.view.next_one_id > 0)?;
         if next != *self.view.schema {
-            self.with_tags(|view| view.set_schema(next))?;
+            self.with_all(|view| view.set_schema(next))?;
             self.view.data_version += 1;
         }
         Ok(())
     }
 
-    /// Applies a batch. Its tags may still be under way on return.
+    /// Applies a batch. Its tags and events may still be under way on return.
     ///
     /// # Errors
     /// [`crate::Error`], of this batch or of one before it; the load is then over.
-    pub fn add(&mut self, batch: Upserts) -> Result<Outcome> {
+    pub fn add(&mut self, mut batch: Upserts) -> Result<Outcome> {
         check_shape(&self.view, &batch)?;
         let mut dated = Dated::new(&self.view, &batch, &Clock::default());
         let refused = std::mem::take(&mut dated.expired);
-        let (Resolved { meant, created, identities, next_one_id }, mut outcome) = resolve(&self.view, &batch, refused)?;
+        self.look_at_events();
+        let under_way: Vec<&KeySet> = self.under_way.iter().map(|(_, keys)| keys).collect();
+        let (resolved, mut outcome) = resolve(&self.view, &batch, refused, &under_way)?;
+        let Resolved { meant, created, identities, next_one_id, keys } = resolved;
         if outcome.accepted > 0 {
             let before = self.view.next_one_id;
             let joins = meant.joins().collect();
             let people = Changes { next_one_id, created, joins, identities, ..Changes::default() };
             apply_people(&mut self.view, &people, Vec::new(), parallel::half_of_cores())?;
-            for (field, event) in self.view.events.iter_mut().zip((0..).map(EventId)) {
-                let changes = decide_events(field, &dated.columns_of(event, &batch), &meant)?;
-                if !changes.is_empty() {
-                    apply_events(Arc::make_mut(field), &changes, RUNS_BESIDE, parallel::cores())?;
-                }
-            }
             self.view.data_version += 1;
-            self.tags.send(Job::Batch(batch.tags, meant))?;
+            let (meant, tags) = (Arc::new(meant), std::mem::take(&mut batch.tags));
+            if !batch.events.is_empty() || meant.has_joins() {
+                self.send_events(batch, dated, meant.clone(), keys)?;
+            }
+            self.send_tags(tags, meant)?;
             self.snapshot_if_due(in_stripe(before) > in_stripe(self.view.next_one_id))?;
         }
         outcome.data_version = self.view.data_version;
         Ok(outcome)
+    }
+
+    /// Takes over how far events have got.
+    fn look_at_events(&mut self) {
+        let done = self.events_done.lock().unwrap_or_else(PoisonError::into_inner);
+        self.view.events.clone_from(&done.events);
+        self.under_way.retain(|(number, _)| *number > done.batches);
+    }
+
+    fn send_events(&mut self, batch: Upserts, dated: Dated, meant: Arc<Meant>, keys: KeySet) -> Result<()> {
+        self.sent += 1;
+        let (number, done) = (self.sent, self.events_done.clone());
+        self.under_way.push_back((number, keys));
+        let moves_events = meant.has_joins();
+        self.events.send(move |events| {
+            for (field, event) in events.iter_mut().zip((0..).map(EventId)) {
+                let changes = decide_events(field, &dated.columns_of(event, &batch), &meant)?;
+                if !changes.is_empty() {
+                    apply_events(Arc::make_mut(field), &changes, RUNS_BESIDE, parallel::half_of_cores())?;
+                }
+            }
+            let mut done = done.lock().unwrap_or_else(PoisonError::into_inner);
+            *done = Done { batches: number, events: events.clone() };
+            Ok(())
+        })?;
+        if moves_events {
+            // A key is sought where its owner's events are by now.
+            self.with_all(|_| ())?;
+        }
+        Ok(())
+    }
+
+    fn send_tags(&mut self, columns: Vec<TagColumn>, meant: Arc<Meant>) -> Result<()> {
+        self.batches += 1;
+        let (bytes, is_looked_at) = (self.tags_bytes.clone(), self.batches.is_multiple_of(BATCHES_BETWEEN_LOOKS));
+        self.tags.send(move |tags| {
+            apply_to_tags(tags, &columns, &meant)?;
+            if is_looked_at {
+                bytes.store(owned_bytes(tags), Ordering::Relaxed);
+            }
+            Ok(())
+        })
     }
 
     /// Makes everything durable.
@@ -123,47 +205,47 @@ impl BulkLoader {
     /// # Errors
     /// [`crate::Error`] of a batch before, [`crate::Error::Io`].
     pub fn finish(mut self) -> Result<View> {
-        self.begin_snapshot(parallel::cores())?;
+        self.begin_snapshot()?;
         self.end_snapshot()?;
         self.taken()
     }
 
     /// The end of a stripe is the time for a store snapshot: what has been written is not touched again by new people.
     fn snapshot_if_due(&mut self, ends_stripe: bool) -> Result<()> {
-        if self.under_way.as_ref().is_some_and(JoinHandle::is_finished) {
+        if self.snapshot.as_ref().is_some_and(JoinHandle::is_finished) {
             self.end_snapshot()?;
         }
         let people: u64 = self.view.id_types.iter().map(|field| field.bytes().memory).sum();
         let events: u64 = self.view.events.iter().map(|field| field.bytes().memory).sum();
-        let owned_bytes = people + events + self.tags.owned_bytes.load(Ordering::Relaxed);
+        let owned_bytes = people + events + self.tags_bytes.load(Ordering::Relaxed);
         // While one is being written, what it writes is counted too: waiting for it would hold up the load.
         let max = self.owned_bytes_max;
-        let limit = if self.under_way.is_some() { max.saturating_mul(2) } else { max };
+        let limit = if self.snapshot.is_some() { max.saturating_mul(2) } else { max };
         if owned_bytes > limit && (ends_stripe || owned_bytes > limit.saturating_add(max)) {
-            self.begin_snapshot(1)?;
+            self.begin_snapshot()?;
         }
         Ok(())
     }
 
     /// Begins a store snapshot of what has been added so far, after the end of the one before.
-    fn begin_snapshot(&mut self, threads: usize) -> Result<()> {
+    fn begin_snapshot(&mut self) -> Result<()> {
         self.end_snapshot()?;
         let view = self.taken()?;
         if view.data_version == self.manifest.data_version {
             return Ok(());
         }
         let (dir, manifest, packs) = (self.dir.clone(), self.manifest.clone(), self.packs.clone());
-        let options = Options { threads, ..Options::default() };
+        let options = Options { threads: parallel::cores(), ..Options::default() };
         let write = move || write_snapshot(&dir, &view, &manifest, &packs, &options);
-        self.under_way = Some(spawn("headcount-snapshot", write)?);
+        self.snapshot = Some(spawn("headcount-snapshot", write)?);
         Ok(())
     }
 
     /// Waits for the store snapshot that is under way, if any, and lets go of what it has written.
     fn end_snapshot(&mut self) -> Result<()> {
-        let Some(under_way) = self.under_way.take() else { return Ok(()) };
-        let written = under_way.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
-        self.with_tags(|view| written.install(view))?;
+        let Some(snapshot) = self.snapshot.take() else { return Ok(()) };
+        let written = snapshot.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+        self.with_all(|view| written.install(view))?;
         self.manifest = written.manifest;
         self.packs = written.packs;
         Ok(())
@@ -171,14 +253,21 @@ impl BulkLoader {
 
     /// All that has been added so far, as a store snapshot takes it.
     fn taken(&mut self) -> Result<View> {
-        self.with_tags(View::split)
+        self.with_all(View::split)
     }
 
-    /// Does `work` on the whole view, once all tags that wait have been applied.
-    fn with_tags<T>(&mut self, work: impl FnOnce(&mut View) -> T) -> Result<T> {
+    /// Does `work` on the whole view, once all that is under way has been applied.
+    fn with_all<T>(&mut self, work: impl FnOnce(&mut View) -> T) -> Result<T> {
         self.view.tags = self.tags.take()?;
+        self.view.events = self.events.take()?;
+        self.under_way.clear();
         let done = work(&mut self.view);
-        self.tags.send(Job::Put(std::mem::take(&mut self.view.tags)))?;
+        let (tags, events) = (std::mem::take(&mut self.view.tags), self.view.events.clone());
+        self.tags_bytes.store(owned_bytes(&tags), Ordering::Relaxed);
+        *self.events_done.lock().unwrap_or_else(PoisonError::into_inner) =
+            Done { batches: self.sent, events: events.clone() };
+        self.tags.put(tags)?;
+        self.events.put(events)?;
         Ok(done)
     }
 }
@@ -194,118 +283,31 @@ fn write_snapshot(dir: &Path, view: &View, manifest: &Manifest, packs: &Packs, o
     Ok(written)
 }
 
-fn spawn<T: Send + 'static>(name: &str, body: impl FnOnce() -> T + Send + 'static) -> Result<JoinHandle<T>> {
-    let spawned = std::thread::Builder::new().name(name.into()).spawn(body);
-    spawned.map_err(|error| Error::Refused { code: "no_threads", reason: error.to_string() })
+fn owned_bytes(tags: &Tags) -> u64 {
+    tags.iter().map(|field| field.bytes().memory).sum()
 }
 
-/// What the tags thread is asked to do.
-enum Job {
-    /// Tags of a batch, and whom each of its rows means.
-    Batch(Vec<TagColumn>, Meant),
-    /// All tags are taken away, …
-    Take(Sender<Result<Vec<Arc<Field>>>>),
-    /// … and put back.
-    Put(Vec<Arc<Field>>),
-}
-
-/// The thread that holds the tags and applies batches to them, one after the other, different tags side by side.
-struct TagsThread {
-    jobs: Sender<Job>,
-    owned_bytes: Arc<AtomicU64>,
-    failed: Arc<AtomicBool>,
-}
-
-impl TagsThread {
-    fn start(tags: Vec<Arc<Field>>) -> TagsThread {
-        let (jobs, from_loader) = bounded(BATCHES_WAITING_MAX);
-        let (owned_bytes, failed) = (Arc::<AtomicU64>::default(), Arc::<AtomicBool>::default());
-        let mut worker =
-            TagsWorker { tags, error: None, batches: 0, owned_bytes: owned_bytes.clone(), failed: failed.clone() };
-        // Where no thread is to be had, nobody takes the jobs, and sending the first one says so.
-        let _ = spawn("headcount-tags", move || worker.run(&from_loader));
-        TagsThread { jobs, owned_bytes, failed }
-    }
-
-    fn send(&self, job: Job) -> Result<()> {
-        if self.failed.load(Ordering::Relaxed) && !matches!(job, Job::Take(_)) {
-            self.take()?;
-        }
-        self.jobs.send(job).map_err(|_| stopped())
-    }
-
-    fn take(&self) -> Result<Vec<Arc<Field>>> {
-        let (sender, receiver) = bounded(1);
-        self.jobs.send(Job::Take(sender)).map_err(|_| stopped())?;
-        receiver.recv().map_err(|_| stopped())?
-    }
-}
-
-fn stopped() -> Error {
-    Error::WritesStopped { reason: "the tags thread has stopped".into() }
-}
-
-struct TagsWorker {
-    tags: Vec<Arc<Field>>,
-    error: Option<Error>,
-    batches: u32,
-    owned_bytes: Arc<AtomicU64>,
-    failed: Arc<AtomicBool>,
-}
-
-impl TagsWorker {
-    fn run(&mut self, jobs: &Receiver<Job>) {
-        while let Ok(job) = jobs.recv() {
-            match job {
-                Job::Batch(columns, meant) if self.error.is_none() => {
-                    if let Err(error) = self.apply(&columns, &meant) {
-                        self.failed.store(true, Ordering::Relaxed);
-                        self.error = Some(error);
-                    }
-                    self.batches += 1;
-                    if self.batches.is_multiple_of(BATCHES_BETWEEN_LOOKS) {
-                        self.look();
-                    }
-                }
-                Job::Batch(..) => {}
-                Job::Take(answer) => {
-                    let tags = std::mem::take(&mut self.tags);
-                    let _ = answer.send(self.error.clone().map_or(Ok(tags), Err));
-                }
-                Job::Put(tags) => {
-                    self.tags = tags;
-                    self.look();
-                }
-            }
+/// Applies a batch to the tags, different ones side by side.
+fn apply_to_tags(tags: &mut Tags, columns: &[TagColumn], meant: &Meant) -> Result<()> {
+    let mut tasks: Vec<(&mut Arc<Field>, Vec<&TagColumn>)> = Vec::with_capacity(columns.len());
+    for (field, tag) in tags.iter_mut().zip(0..) {
+        let of_tag: Vec<&TagColumn> = columns.iter().filter(|column| column.tag.0 == tag).collect();
+        if !of_tag.is_empty() || meant.has_joins() {
+            tasks.push((field, of_tag));
         }
     }
-
-    fn apply(&mut self, columns: &[TagColumn], meant: &Meant) -> Result<()> {
-        let mut tasks: Vec<(&mut Arc<Field>, Vec<&TagColumn>)> = Vec::with_capacity(columns.len());
-        for (field, tag) in self.tags.iter_mut().zip(0..) {
-            let of_tag: Vec<&TagColumn> = columns.iter().filter(|column| column.tag.0 == tag).collect();
-            if !of_tag.is_empty() || meant.has_joins() {
-                tasks.push((field, of_tag));
-            }
+    // The caller, whoever reads for him, and a store snapshot want threads too.
+    parallel::for_each(tasks.into_iter(), parallel::half_of_cores(), |(field, columns)| {
+        for column in &columns {
+            let decided = decide_column(field, column, |row| meant.alone(row))?;
+            apply_tag(Arc::make_mut(field), &decided.changes)?;
         }
-        // The caller, whoever reads for him, and a store snapshot want threads too.
-        parallel::for_each(tasks.into_iter(), parallel::half_of_cores(), |(field, columns)| {
-            for column in &columns {
-                let decided = decide_column(field, column, |row| meant.alone(row))?;
-                apply_tag(Arc::make_mut(field), &decided.changes)?;
-            }
-            if meant.has_joins() {
-                let decided = decide_joined(field, columns.into_iter(), meant)?;
-                apply_tag(Arc::make_mut(field), &decided.changes)?;
-            }
-            Ok(())
-        })
-    }
-
-    fn look(&self) {
-        let bytes = self.tags.iter().map(|field| field.bytes().memory).sum();
-        self.owned_bytes.store(bytes, Ordering::Relaxed);
-    }
+        if meant.has_joins() {
+            let decided = decide_joined(field, columns.into_iter(), meant)?;
+            apply_tag(Arc::make_mut(field), &decided.changes)?;
+        }
+        Ok(())
+    })
 }
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::codec::{pad_to, put_u32, put_u64};
+use crate::codec::{pad_to, put_u32};
 use crate::error::Result;
 use crate::pack::Part;
 use crate::words::Words;
@@ -217,7 +217,8 @@ impl HashIndex {
     /// # Errors
     /// [`crate::Error::Corrupt`] from a table.
     pub(crate) fn encode(&self, all: bool, keep: impl Fn(u32) -> Option<u32>) -> Result<(usize, Option<Vec<u8>>)> {
-        let mut entries = self.deltas().fold(Vec::new(), |entries, delta| merge(&entries, &delta.sorted()));
+        let deltas = self.deltas().map(|delta| delta.sorted());
+        let mut entries = deltas.reduce(|entries, more| merge(entries, &more)).unwrap_or_default();
         let mut kept = self.tables.len();
         if entries.is_empty() && !all {
             return Ok((kept, None));
@@ -227,7 +228,7 @@ impl HashIndex {
             if !all && table.entries.len() > entries.len() * 4 {
                 break;
             }
-            entries = merge(&entries, table.entries);
+            entries = merge(entries, table.entries);
             kept -= 1;
         }
         entries.retain_mut(|entry| {
@@ -252,9 +253,9 @@ impl HashIndex {
     }
 }
 
-fn merge(a: &[u64], b: &[u64]) -> Vec<u64> {
-    if a.is_empty() || b.is_empty() {
-        return [a, b].concat();
+fn merge(a: Vec<u64>, b: &[u64]) -> Vec<u64> {
+    if b.is_empty() {
+        return a;
     }
     let mut out = Vec::with_capacity(a.len() + b.len());
     let (mut a, mut b) = (a.iter().peekable(), b.iter().peekable());
@@ -360,7 +361,7 @@ fn encode_table(entries: &[u64]) -> Vec<u8> {
         put_u32(&mut out, at as u32);
     }
     pad_to(&mut out, 8);
-    entries.iter().for_each(|e| put_u64(&mut out, *e));
+    out.extend_from_slice(bytemuck::cast_slice(entries));
     out
 }
 

@@ -10,7 +10,8 @@
 //! - [`batch`] → `resolve`, `meant`, `prepare` → `changes` → `apply`: the way of a write; `joins`: who became one
 //! - `log`, [`pack`], [`manifest`], `snapshot`: what is on disk
 //! - [`stretch`], `kept`, `erased` → `purge`, [`policy`], [`states`]: earlier states, and what they cost
-//! - [`store`], `keeper`: the order in which things become durable; [`follow`], [`bulk`], [`datadir`], [`verify`]
+//! - [`store`], `keeper`: the order in which things become durable; [`bulk`], `lent`: loading without a log; [`follow`],
+//!   [`datadir`], [`verify`]
 
 #[cfg(target_endian = "big")]
 compile_error!("the formats are mapped as they are and little-endian");
@@ -69,6 +70,7 @@ pub mod bulk;
 pub mod datadir;
 pub mod follow;
 mod keeper;
+mod lent;
 pub mod policy;
 pub mod states;
 pub mod store;

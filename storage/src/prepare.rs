@@ -29,7 +29,7 @@ pub(crate) fn prepare(view: &mut View, batch: &Upserts, clock: &Clock) -> Result
     check_shape(view, batch)?;
     let mut dated = Dated::new(view, batch, clock);
     let refused = std::mem::take(&mut dated.expired);
-    let (Resolved { meant, created, identities, next_one_id }, outcome) = resolve(view, batch, refused)?;
+    let (Resolved { meant, created, identities, next_one_id, .. }, outcome) = resolve(view, batch, refused, &[])?;
     let joins = meant.joins().collect();
     let mut changes = Changes { next_one_id, created, joins, identities, ..Changes::default() };
     for column in &batch.tags {

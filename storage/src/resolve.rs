@@ -19,7 +19,7 @@ use crate::keys::{KEY_BYTES_MAX, SEPARATOR};
 use crate::meant::{Meant, NOBODY};
 use crate::parallel;
 use crate::schema::IdTypeId;
-use crate::seen::SeenKeys;
+use crate::seen::{KeySet, SeenKeys};
 use crate::view::View;
 
 /// Most events that the joins of a batch take along, beyond those of its first: they are logged with it.
@@ -39,17 +39,24 @@ pub(crate) struct Resolved {
     pub(crate) identities: Identities,
     /// The next OneID to give out, afterwards.
     pub(crate) next_one_id: u32,
+    /// Keys of the events that count.
+    pub(crate) keys: KeySet,
 }
 
 /// Why a row does not count: code and message.
 type Fault = (&'static str, Cow<'static, str>);
 
 /// Finds out who each row means, but for those that are `refused` already, in row order. An atomic batch with a row that
-/// does not count means nobody at all.
+/// does not count means nobody at all. `under_way` are keys of events that the view has not got yet.
 ///
 /// # Errors
 /// [`Error::Full`], [`Error::Corrupt`].
-pub(crate) fn resolve(view: &View, batch: &Upserts, refused: Vec<Rejected>) -> Result<(Resolved, Outcome)> {
+pub(crate) fn resolve(
+    view: &View,
+    batch: &Upserts,
+    refused: Vec<Rejected>,
+    under_way: &[&KeySet],
+) -> Result<(Resolved, Outcome)> {
     let mut people = People::new(view, batch)?;
     let mut skipped: Vec<u32> = batch.refused.iter().copied().chain(refused.iter().map(|r| r.row)).collect();
     skipped.sort_unstable();
@@ -57,7 +64,7 @@ pub(crate) fn resolve(view: &View, batch: &Upserts, refused: Vec<Rejected>) -> R
     let mut skipped = skipped.into_iter().peekable();
     let mut outcome = Outcome { rejected: refused, ..Outcome::default() };
     let mut one_ids = Vec::with_capacity(batch.rows as usize);
-    let mut keys = SeenKeys::new(view, batch)?;
+    let mut keys = SeenKeys::new(view, batch, under_way)?;
     for row in 0..batch.rows {
         let one_id = match skipped.next_if_eq(&row) {
             Some(_) => NOBODY,
@@ -86,7 +93,7 @@ pub(crate) fn resolve(view: &View, batch: &Upserts, refused: Vec<Rejected>) -> R
     outcome.accepted = one_ids.iter().filter(|id| **id != NOBODY).count() as u32 + outcome.duplicates;
     outcome.created = people.created.len() as u32;
     outcome.joined = people.joins.len() as u32;
-    Ok((people.settled(one_ids)?, outcome))
+    Ok((Resolved { keys: keys.into_taken(), ..people.settled(one_ids)? }, outcome))
 }
 
 /// The rows so far.
@@ -228,7 +235,7 @@ impl<'a> People<'a> {
         let People { view, created, next_one_id, identities, rows, joins, .. } = self;
         let meant = Meant::new(one_ids, joins);
         let identities = if meant.has_joins() { joined(view, &meant, &identities, &rows)? } else { identities };
-        Ok(Resolved { meant, created, identities, next_one_id })
+        Ok(Resolved { meant, created, identities, next_one_id, keys: KeySet::default() })
     }
 }
 

@@ -12,18 +12,23 @@ use crate::ids::{OneId, in_stripe, stripe_of};
 use crate::schema::EventId;
 use crate::view::View;
 
+/// Keys of events.
+pub(crate) type KeySet = HashSet<(EventId, EventKey), BuildHasherDefault<KeyHasher>>;
+
 /// The keys of a batch.
 pub(crate) struct SeenKeys<'a> {
     view: &'a View,
     /// By row, and whether the index may hold it; empty where no row has one.
     rows: Vec<Option<(EventId, EventKey, bool)>>,
     /// Those of the rows so far.
-    fresh: HashSet<(EventId, EventKey), BuildHasherDefault<KeyHasher>>,
+    fresh: KeySet,
+    /// Those of batches whose events are not in the view yet.
+    under_way: &'a [&'a KeySet],
 }
 
 /// Keys are hashes already.
 #[derive(Default)]
-struct KeyHasher(u64);
+pub(crate) struct KeyHasher(u64);
 
 impl Hasher for KeyHasher {
     fn write(&mut self, bytes: &[u8]) {
@@ -52,7 +57,7 @@ impl<'a> SeenKeys<'a> {
     ///
     /// # Errors
     /// [`crate::Error::Corrupt`].
-    pub(crate) fn new(view: &'a View, batch: &Upserts) -> Result<SeenKeys<'a>> {
+    pub(crate) fn new(view: &'a View, batch: &Upserts, under_way: &'a [&'a KeySet]) -> Result<SeenKeys<'a>> {
         let (mut rows, mut count) = (Vec::new(), 0);
         for column in batch.events.iter().filter(|column| !column.keys.is_empty()) {
             rows.resize(batch.rows as usize, None);
@@ -64,7 +69,8 @@ impl<'a> SeenKeys<'a> {
                 count += 1;
             }
         }
-        Ok(SeenKeys { view, rows, fresh: HashSet::with_capacity_and_hasher(count, BuildHasherDefault::default()) })
+        let fresh = KeySet::with_capacity_and_hasher(count, BuildHasherDefault::default());
+        Ok(SeenKeys { view, rows, fresh, under_way })
     }
 
     /// Whether the key of a row has been seen.
@@ -73,7 +79,7 @@ impl<'a> SeenKeys<'a> {
     /// [`crate::Error::Corrupt`].
     pub(crate) fn has(&self, row: u32) -> Result<bool> {
         let Some(Some((event, key, may_hold))) = self.rows.get(row as usize) else { return Ok(false) };
-        if self.fresh.contains(&(*event, *key)) {
+        if self.fresh.contains(&(*event, *key)) || self.under_way.iter().any(|keys| keys.contains(&(*event, *key))) {
             return Ok(true);
         }
         if !may_hold {
@@ -102,5 +108,10 @@ impl<'a> SeenKeys<'a> {
         if let Some(Some((event, key, _))) = self.rows.get(row as usize) {
             self.fresh.insert((*event, *key));
         }
+    }
+
+    /// Those of all rows that counted.
+    pub(crate) fn into_taken(self) -> KeySet {
+        self.fresh
     }
 }

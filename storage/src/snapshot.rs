@@ -314,7 +314,7 @@ fn jobs(view: &View) -> Vec<Job<'_>> {
     let dictionaries = view.events.iter().map(|field| Job::Dictionaries(field));
     let values = view.tags.iter().map(|field| Job::Values(field));
     let frozen = view.frozen.values().map(|frozen| Job::Frozen(frozen));
-    indexes.chain(rows).chain(stripes).chain(dictionaries).chain(values).chain(frozen).collect()
+    indexes.chain(dictionaries).chain(rows).chain(stripes).chain(values).chain(frozen).collect()
 }
 
 type Leaves = Vec<(PartName, Leaf)>;
