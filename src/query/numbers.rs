@@ -220,8 +220,10 @@ impl Grid {
             below += if is_here { 0 } else { u64::from(*count) };
             is_here
         })?;
-        let low = self.first + cell as i64 * self.width;
-        let cell = Range { low: low.max(self.bounds.0), high: self.bounds.1.min(low.saturating_add(self.width - 1)) };
+        let low = i128::from(self.first) + cell as i128 * i128::from(self.width);
+        // Within the bounds, which fit.
+        let within = |value: i128| value.clamp(self.bounds.0.into(), self.bounds.1.into()) as i64;
+        let cell = Range { low: within(low), high: within(low + i128::from(self.width) - 1) };
         Some(Search::within(rank, below, cell))
     }
 }
@@ -245,6 +247,7 @@ fn cell_width((low, high): (i64, i64), bin_width: Option<i64>) -> i128 {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use storage::column::NUMBER_MAX;
 
     /// Values counted on a grid, as pages are.
     fn counted(grid: &Grid, values: &[i64]) -> Vec<u32> {
@@ -256,26 +259,33 @@ mod tests {
     proptest! {
         #[test]
         fn a_grid_tells_bins_and_cells_as_the_values_do(
-            base in prop_oneof![-5_000i64..5_000, -(1i64 << 61)..1 << 61],
-            spread in prop_oneof![1u64..40, 1u64..5_000_000, 1u64..1 << 60],
+            base in prop_oneof![-5_000i64..5_000, -(1i64 << 62)..1 << 61],
+            spread in prop_oneof![1u64..40, 1u64..5_000_000, 1u64..1 << 61, (1u64 << 62) - 9..1 << 62],
             seeds in proptest::collection::vec(any::<u64>(), 1..80),
             (width, offset) in (1i64..400_000, -3i64..4),
         ) {
-            let values: Vec<i64> = seeds.iter().map(|seed| base + (seed % spread) as i64).collect();
+            let mut values: Vec<i64> = seeds.iter().map(|seed| base + (seed % spread) as i64).collect();
+            if spread > 1 << 61 {
+                values.extend([-NUMBER_MAX, NUMBER_MAX]);
+            }
+            // As a tag has them.
+            values.iter_mut().for_each(|value| *value = (*value).clamp(-NUMBER_MAX, NUMBER_MAX));
             let mut sorted = values.clone();
             sorted.sort_unstable();
             let bounds = (sorted[0], sorted[sorted.len() - 1]);
             // The column has others beyond.
             let of_column = (bounds.0 - (seeds[0] % 9) as i64, bounds.1 + (seeds[0] % 7) as i64);
-            for bin_width in [Some(width), None] {
+            for bin_width in [Some(width), Some(width << 36), None] {
                 let grid = Grid::new(of_column, bin_width);
                 prop_assert!(grid.cells as i128 <= CELLS_MAX);
                 let counts = counted(&grid, &values);
-                let first = bounds.0.div_euclid(width) * width;
-                let bins = (bounds.1 - first) / width + 1;
+                let width = i128::from(bin_width.unwrap_or(width));
+                let first = i128::from(bounds.0).div_euclid(width) * width;
+                let bins = (i128::from(bounds.1) - first) / width + 1;
                 if bins < 2_000 {
                     for shift in [0, offset] {
-                        let edges: Vec<i64> = (0..=bins).map(|at| first + shift + at * width).collect();
+                        let edges: Vec<i64> =
+                            (0..=bins).map(|at| (first + i128::from(shift) + at * width) as i64).collect();
                         let edges = Edges::new(&edges);
                         let found = grid.in_bins(&edges, bounds, &counts);
                         prop_assert!(found.is_some() || shift != 0 || bin_width.is_none(), "bins of whole cells");

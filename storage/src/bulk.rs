@@ -145,7 +145,13 @@ impl BulkLoader {
             let before = self.view.next_one_id;
             let joins = meant.joins().collect();
             let people = Changes { next_one_id, created, joins, identities, ..Changes::default() };
-            apply_people(&mut self.view, &people, Vec::new(), parallel::half_of_cores())?;
+            let apply = |view: &mut View| apply_people(view, &people, Vec::new(), parallel::half_of_cores());
+            if meant.has_joins() {
+                // The rows of who is joined are marked where they are by now.
+                self.with_all(apply)??;
+            } else {
+                apply(&mut self.view)?;
+            }
             self.view.data_version += 1;
             let (meant, tags) = (Arc::new(meant), std::mem::take(&mut batch.tags));
             if !batch.events.is_empty() || meant.has_joins() {

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 
 use storage::batch::event_key;
+use storage::verify::verify_space;
 use storage::{DataDir, EventColumn, EventId, IdColumn, IdTypeId, Options, SchemaJson, Upserts};
 
 /// People by member, and as many by phone, of whom some turn out to be the same.
@@ -76,4 +77,47 @@ fn an_event_counts_once_whether_it_is_in_the_view_or_under_way() {
         assert_eq!(store.view().event(EventId(0)).row_count().unwrap(), seen.len() as u64);
         assert_eq!(u64::from(store.view().profile_count()), 2 * PEOPLE - u64::from(joined));
     }
+}
+
+/// People in a row, by member; the first of them also by a phone that is another's so far.
+fn members(from: u32, to: u32) -> Upserts {
+    let mut column = IdColumn { id_type: IdTypeId(0), offsets: vec![0], bytes: Vec::new() };
+    for one_id in from..to {
+        column.bytes.extend_from_slice(format!("m{one_id}").as_bytes());
+        column.offsets.push(column.bytes.len() as u32);
+    }
+    Upserts { rows: to - from, ids: vec![column], ..Upserts::default() }
+}
+
+#[test]
+fn events_of_who_was_joined_from_another_stripe_stay_once() {
+    const STRIPE: u32 = 1 << 20;
+    let temp = tempfile::tempdir().unwrap();
+    let dir = DataDir::open(temp.path()).unwrap();
+    let mut loader = dir.bulk_load("main", u64::MAX).unwrap();
+    loader.extend_schema(&schema()).unwrap();
+    for from in (0..STRIPE).step_by(1 << 18) {
+        loader.add(members(from, from + (1 << 18))).unwrap();
+    }
+    // Three visits of somebody in the second stripe.
+    let phone = |rows: u32| IdColumn {
+        id_type: IdTypeId(1),
+        offsets: (0..=rows).map(|row| row * 5).collect(),
+        bytes: b"phone".repeat(rows as usize),
+    };
+    let at = vec![1_700_000_000, 1_700_000_001, 1_700_000_002];
+    let visits = EventColumn { event: EventId(0), rows: vec![0, 1, 2], at, keys: Vec::new(), properties: Vec::new() };
+    loader.add(Upserts { rows: 3, ids: vec![phone(3)], events: vec![visits], ..Upserts::default() }).unwrap();
+    let view = loader.finish().unwrap();
+    assert_eq!((view.profile_count(), view.event(EventId(0)).row_count().unwrap()), (STRIPE + 1, 3));
+    drop(view);
+    // Nothing but that it is the first member whose phone this is.
+    let mut again = dir.bulk_load("main", u64::MAX).unwrap();
+    let mut joins = members(0, 1);
+    joins.ids.push(phone(1));
+    assert_eq!(again.add(joins).unwrap().joined, 1);
+    let view = again.finish().unwrap();
+    assert_eq!((view.profile_count(), view.event(EventId(0)).row_count().unwrap()), (STRIPE, 3));
+    drop(view);
+    verify_space(&dir.space_dir("main")).unwrap();
 }
