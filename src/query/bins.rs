@@ -53,10 +53,14 @@ impl Edges {
     }
 
     /// The bin of a value, if it is in any.
+    #[inline(always)]
     pub(crate) fn bin_of(&self, value: i64) -> Option<usize> {
         let last = self.ranges.len().checked_sub(1)?;
         let within = Range { low: self.ranges[0].low, high: self.ranges[last].high };
-        within.contains(value).then(|| self.bin_within(value, last))
+        within.contains(value).then(|| match self.even {
+            Some(even) => even.bin(value).min(last),
+            None => self.ranges.partition_point(|range| range.high < value),
+        })
     }
 
     /// Members of a plan in each bin.
@@ -80,11 +84,7 @@ impl Edges {
     /// How many of some values are in each bin.
     pub(crate) fn count_values(&self, values: &[i64]) -> Vec<u64> {
         let mut counts = vec![0; self.ranges.len()];
-        let Some(last) = self.ranges.len().checked_sub(1) else { return counts };
-        let within = Range { low: self.ranges[0].low, high: self.ranges[last].high };
-        for value in values.iter().filter(|value| within.contains(**value)) {
-            counts[self.bin_within(*value, last)] += 1;
-        }
+        values.iter().filter_map(|value| self.bin_of(*value)).for_each(|bin| counts[bin] += 1);
         counts
     }
 
@@ -108,22 +108,11 @@ impl Edges {
             }
             return;
         }
-        let last = self.ranges.len() - 1;
-        let within = Range { low: self.ranges[0].low, high: self.ranges[last].high };
         for_each_value(page, members, |value| {
-            if within.contains(value) {
-                counts[self.bin_within(value, last)] += 1;
+            if let Some(bin) = self.bin_of(value) {
+                counts[bin] += 1;
             }
         });
-    }
-
-    /// The bin of a value from the first edge to the last, of bins up to a last one.
-    #[inline(always)]
-    fn bin_within(&self, value: i64, last: usize) -> usize {
-        match self.even {
-            Some(even) => even.bin(value).min(last),
-            None => self.ranges.partition_point(|range| range.high < value),
-        }
     }
 }
 

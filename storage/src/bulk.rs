@@ -13,7 +13,6 @@
 //! the last store snapshot, as much again while one is being written, and a few batches.
 //! Nothing counts as loaded before the next store snapshot is durable; a crash leaves the last one.
 
-use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -67,7 +66,7 @@ pub struct BulkLoader {
     /// Batches with events so far.
     sent: u64,
     /// Those that were not done when it was looked last, by number, and the keys of their events.
-    under_way: VecDeque<(u64, KeySet)>,
+    under_way: Vec<(u64, KeySet)>,
     batches: u32,
     manifest: Manifest,
     packs: Packs,
@@ -102,7 +101,7 @@ impl BulkLoader {
             events,
             events_done,
             sent: 0,
-            under_way: VecDeque::new(),
+            under_way: Vec::new(),
             batches: 0,
             manifest,
             packs,
@@ -146,17 +145,20 @@ impl BulkLoader {
             let joins = meant.joins().collect();
             let people = Changes { next_one_id, created, joins, identities, ..Changes::default() };
             let apply = |view: &mut View| apply_people(view, &people, Vec::new(), parallel::half_of_cores());
+            let (meant, tags) = (Arc::new(meant), std::mem::take(&mut batch.tags));
             if meant.has_joins() {
-                // The rows of who is joined are marked where they are by now.
-                self.with_all(apply)??;
+                // Events of who is joined move: those before must be in hand, and the next batch must find them moved.
+                self.with_all(|view| {
+                    apply(view)?;
+                    apply_to_events(&mut view.events, &batch, &dated, &meant)
+                })??;
             } else {
                 apply(&mut self.view)?;
+                if !batch.events.is_empty() {
+                    self.send_events(batch, dated, meant.clone(), keys)?;
+                }
             }
             self.view.data_version += 1;
-            let (meant, tags) = (Arc::new(meant), std::mem::take(&mut batch.tags));
-            if !batch.events.is_empty() || meant.has_joins() {
-                self.send_events(batch, dated, meant.clone(), keys)?;
-            }
             self.send_tags(tags, meant)?;
             self.snapshot_if_due(in_stripe(before) > in_stripe(self.view.next_one_id))?;
         }
@@ -174,24 +176,13 @@ impl BulkLoader {
     fn send_events(&mut self, batch: Upserts, dated: Dated, meant: Arc<Meant>, keys: KeySet) -> Result<()> {
         self.sent += 1;
         let (number, done) = (self.sent, self.events_done.clone());
-        self.under_way.push_back((number, keys));
-        let moves_events = meant.has_joins();
+        self.under_way.push((number, keys));
         self.events.send(move |events| {
-            for (field, event) in events.iter_mut().zip((0..).map(EventId)) {
-                let changes = decide_events(field, &dated.columns_of(event, &batch), &meant)?;
-                if !changes.is_empty() {
-                    apply_events(Arc::make_mut(field), &changes, RUNS_BESIDE, parallel::half_of_cores())?;
-                }
-            }
+            apply_to_events(events, &batch, &dated, &meant)?;
             let mut done = done.lock().unwrap_or_else(PoisonError::into_inner);
             *done = Done { batches: number, events: events.clone() };
             Ok(())
-        })?;
-        if moves_events {
-            // A key is sought where its owner's events are by now.
-            self.with_all(|_| ())?;
-        }
-        Ok(())
+        })
     }
 
     fn send_tags(&mut self, columns: Vec<TagColumn>, meant: Arc<Meant>) -> Result<()> {
@@ -291,6 +282,17 @@ fn write_snapshot(dir: &Path, view: &View, manifest: &Manifest, packs: &Packs, o
 
 fn owned_bytes(tags: &Tags) -> u64 {
     tags.iter().map(|field| field.bytes().memory).sum()
+}
+
+/// Applies a batch to the events.
+fn apply_to_events(events: &mut Events, batch: &Upserts, dated: &Dated, meant: &Meant) -> Result<()> {
+    for (field, event) in events.iter_mut().zip((0..).map(EventId)) {
+        let changes = decide_events(field, &dated.columns_of(event, batch), meant)?;
+        if !changes.is_empty() {
+            apply_events(Arc::make_mut(field), &changes, RUNS_BESIDE, parallel::half_of_cores())?;
+        }
+    }
+    Ok(())
 }
 
 /// Applies a batch to the tags, different ones side by side.
