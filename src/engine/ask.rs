@@ -61,6 +61,14 @@ pub struct Question {
     pub cancelled: Arc<AtomicBool>,
 }
 
+impl Question {
+    /// Its time from a moment on, as it asks for but no longer than it may.
+    pub(super) fn budget(&self, start: Instant, elapsed_ms_max: u64) -> Budget<'_> {
+        let elapsed_ms = self.timeout_ms.map_or(elapsed_ms_max, |ms| ms.min(elapsed_ms_max));
+        Budget::new(start, elapsed_ms, &self.cancelled)
+    }
+}
+
 /// An answer with what every answer carries.
 #[derive(Debug, Clone, Serialize)]
 pub struct Answer<T> {
@@ -281,7 +289,8 @@ impl Space {
         let start = Instant::now();
         let mut warnings = Vec::new();
         let view = self.view_for(question, &mut warnings)?;
-        self.in_context(&view, question, self.shared.limits.elapsed_ms_max, |ctx| {
+        let budget = question.budget(start, self.shared.limits.elapsed_ms_max);
+        self.in_context(&view, question, &budget, |ctx| {
             let parsed = queryparser::parse_statement(sql, &ctx.limits.parse).map_err(query::Error::from)?;
             let mut binder = Binder::new(ctx, &parsed.source);
             let table = match &parsed.ast {
@@ -392,9 +401,9 @@ impl Space {
         let start = Instant::now();
         let one_id = self.find(id_type, id)?;
         let view = self.store.view();
-        let value = self.in_context(&view, &Question::default(), self.shared.limits.elapsed_ms_max, |ctx| {
-            Ok(portrait(ctx, one_id)?)
-        })?;
+        let question = Question::default();
+        let budget = question.budget(start, self.shared.limits.elapsed_ms_max);
+        let value = self.in_context(&view, &question, &budget, |ctx| Ok(portrait(ctx, one_id)?))?;
         Ok(answer(value, &view, start, Vec::new()))
     }
 
@@ -402,12 +411,13 @@ impl Space {
         &self,
         view: &View,
         question: &Question,
-        elapsed_ms_max: u64,
+        budget: &Budget<'_>,
         run: impl FnOnce(&Context<'_>) -> Result<T>,
     ) -> Result<T> {
         // Definitions are those of the present, whatever state is asked.
-        let lookup = self.lookup(&self.store.view());
-        self.in_context_of(view, &lookup, None, question, elapsed_ms_max, run)
+        let present = question.state.is_some().then(|| self.store.view());
+        let lookup = self.lookup(present.as_ref().map_or(view, |present| present));
+        self.in_context_of(view, &lookup, None, question, budget, run)
     }
 
     /// As above, by other definitions, and only of those who are asked about.
@@ -417,19 +427,17 @@ impl Space {
         lookup: &Lookup<'_>,
         among: Option<&Node>,
         question: &Question,
-        elapsed_ms_max: u64,
+        budget: &Budget<'_>,
         run: impl FnOnce(&Context<'_>) -> Result<T>,
     ) -> Result<T> {
         let limits = &self.shared.limits;
-        let elapsed_ms = question.timeout_ms.map_or(elapsed_ms_max, |ms| ms.min(elapsed_ms_max));
-        let budget = Budget::new(elapsed_ms, question.cancelled.clone());
         let as_of = question.as_of.unwrap_or_else(|| self.store.today());
         // What is remembered is of the present: people can be erased from an earlier state, whose version stays.
-        let earlier = query::Remembered::default();
-        let remembered = if question.state.is_some() { &earlier } else { &self.remembered };
+        let earlier = question.state.is_some().then(query::Remembered::default);
+        let remembered = earlier.as_ref().unwrap_or(&self.remembered);
         let threads = &self.shared.threads;
         let states = &self.store;
-        run(&Context { view, as_of, limits, budget: &budget, remembered, threads, audiences: lookup, states, among })
+        run(&Context { view, as_of, limits, budget, remembered, threads, audiences: lookup, states, among })
     }
 
     pub(super) fn ask<T>(
@@ -449,7 +457,8 @@ impl Space {
         let start = Instant::now();
         let mut warnings = Vec::new();
         let view = self.view_for(question, &mut warnings)?;
-        self.in_context(&view, question, elapsed_ms_max, |ctx| {
+        let budget = question.budget(start, elapsed_ms_max);
+        self.in_context(&view, question, &budget, |ctx| {
             let audience = self.planned(ctx, question, question.audience.as_ref(), &mut warnings)?;
             let base = self.planned(ctx, question, question.base.as_ref(), &mut warnings)?;
             let everyone = Node::Everyone;

@@ -133,8 +133,8 @@ pub(super) struct Memory {
 
 /// The audiences of a space, as they are at the start of a question.
 pub(super) struct Lookup<'a> {
-    pub(super) saved: Arc<BTreeMap<String, Arc<str>>>,
-    pub(super) frozen: Arc<FrozenSets>,
+    pub(super) saved: &'a BTreeMap<String, Arc<str>>,
+    pub(super) frozen: &'a FrozenSets,
     /// Which definitions and snapshots these are: what an earlier state holds depends on them, too.
     pub(super) catalogue: u64,
     /// And which earlier states there are.
@@ -295,7 +295,7 @@ impl Audiences for Lookup<'_> {
     }
 
     fn frozen_days(&self, name: &str) -> Vec<Date> {
-        frozen_of(&self.frozen, name).map(|(date, _)| date).collect()
+        frozen_of(self.frozen, name).map(|(date, _)| date).collect()
     }
 }
 
@@ -311,8 +311,8 @@ fn parse_definition(definition: &serde_json::Value, limits: &query::Limits) -> R
 }
 
 impl Space {
-    pub(super) fn lookup(&self, view: &View) -> Lookup<'_> {
-        let (saved, frozen, catalogue) = (view.audiences().clone(), view.frozen().clone(), view.catalogue());
+    pub(super) fn lookup<'a>(&'a self, view: &'a View) -> Lookup<'a> {
+        let (saved, frozen, catalogue) = (view.audiences(), view.frozen(), view.catalogue());
         let (memory, limits) = (&self.audiences, &self.shared.limits);
         let state_changes = self.store.state_changes();
         let (present, store, today) = (view.data_version(), &self.store, OnceLock::new());
@@ -349,7 +349,9 @@ impl Space {
             return Err(request_fault("audience_circle", "/where", message, None).into());
         }
         // Names, types and values are looked up once here, so that a definition that cannot be asked is not saved.
-        self.in_context(&view, &Question::default(), lookup.limits.elapsed_ms_max, |ctx| {
+        let question = Question::default();
+        let budget = question.budget(start, lookup.limits.elapsed_ms_max);
+        self.in_context(&view, &question, &budget, |ctx| {
             Binder::new(ctx, &parsed.source).plan(&parsed.ast).map_err(|error| placed(error.into()))
         })?;
         let before = lookup.kept(name)?;
@@ -390,7 +392,9 @@ impl Space {
         let lookup = self.lookup(&view);
         let Some((mut shown, history)) = lookup.shown(name)? else { return Err(self.no_audience(&lookup, name)) };
         shown.history = Some(history);
-        shown.count = Some(self.in_context(&view, &Question::default(), lookup.limits.elapsed_ms_max, |ctx| {
+        let question = Question::default();
+        let budget = question.budget(start, lookup.limits.elapsed_ms_max);
+        shown.count = Some(self.in_context(&view, &question, &budget, |ctx| {
             let text = format!("in_audience('{name}')");
             let parsed = parse_limited(&Where::Text(text), lookup.limits)?;
             Ok(count(ctx, &Binder::new(ctx, &parsed.source).plan(&parsed.ast)?)?)

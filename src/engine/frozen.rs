@@ -9,7 +9,7 @@ use queryparser::ast::LiteralValue;
 use roaring::RoaringBitmap;
 use serde::Serialize;
 use storage::portable::write_portable;
-use storage::{Freezing, Frozen, FrozenInfo, FrozenSets, Request, State, StateRef, View};
+use storage::{Freezing, Frozen, FrozenInfo, FrozenSets, Request, State, StateRef, View, ViewGuard};
 
 use super::ask::{answer, parse_limited};
 use super::audiences::Lookup;
@@ -177,7 +177,7 @@ impl Space {
             return Err(self.no_audience(&lookup, name));
         }
         let bytes = write_portable(&members);
-        check_room(&lookup.frozen, name, date, bytes.len() as u64)?;
+        check_room(lookup.frozen, name, date, bytes.len() as u64)?;
         let (count, data_version, erasures) = (members.len(), view.data_version(), view.erasures());
         let members = Some(Freezing { bytes, count, version, data_version, erasures });
         self.store.write_and_wait(Request::Frozen { audience: name.into(), date, members })?;
@@ -191,13 +191,14 @@ impl Space {
     fn find_members(&self, name: &str, date: Date, today: Date, question: &Question) -> Result<Found> {
         let mut tries = 1;
         loop {
-            let present = self.store.view();
+            let present = ViewGuard::into_inner(self.store.view());
             let lookup = self.lookup(&present);
             let Some(saved) = lookup.saved(name)? else { return Err(self.no_audience(&lookup, name)) };
-            let view = if date == today { present } else { self.view_of_day(date, today)? };
+            let view = if date == today { present.clone() } else { self.view_of_day(date, today)? };
             let state = (date != today).then(|| date.to_string());
             let question = Question { as_of: Some(date), state, ..question.clone() };
-            let ids = self.in_context(&view, &question, self.shared.limits.elapsed_ms_max, |ctx| {
+            let budget = question.budget(Instant::now(), self.shared.limits.elapsed_ms_max);
+            let ids = self.in_context(&view, &question, &budget, |ctx| {
                 let text = format!("in_audience('{name}')");
                 let parsed = parse_limited(&Where::Text(text), ctx.limits)?;
                 Ok(collect(ctx, &Binder::new(ctx, &parsed.source).plan(&parsed.ast)?, 0, u64::MAX)?)
@@ -274,7 +275,7 @@ impl Space {
 }
 
 pub(super) fn no_snapshot(lookup: &Lookup<'_>, name: &str, date: Date) -> Error {
-    let days: Vec<Date> = frozen_of(&lookup.frozen, name).map(|(date, _)| date).collect();
+    let days: Vec<Date> = frozen_of(lookup.frozen, name).map(|(date, _)| date).collect();
     let message = format!("audience `{name}` has no snapshot of {date}");
     Error::Request { code: "unknown_snapshot", message, hint: Some(days_hint(&days, date)) }
 }

@@ -65,7 +65,7 @@ pub(super) struct Plans(Mutex<Memory>);
 #[derive(Debug, Default)]
 struct Memory {
     data_version: u64,
-    plans: HashMap<Where, Entry>,
+    plans: HashMap<Where, Entry, ahash::RandomState>,
     bytes: usize,
 }
 

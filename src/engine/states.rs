@@ -2,13 +2,12 @@
 //! Knows spaces and requests; what a state is made of is the store's matter, how it is asked `query`'s.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::Instant;
 
 use jiff::civil::Date;
 use queryparser::At;
 use serde::Serialize;
-use storage::{State, StateError, StateRef, Store, View};
+use storage::{State, StateError, StateRef, Store, View, ViewGuard};
 
 use super::ask::{answer, named_tag, parse, plan_of};
 use super::audiences::Lookup;
@@ -115,7 +114,8 @@ impl Space {
         mut each: impl FnMut(&Context<'_>, Date, &Node) -> Result<()>,
     ) -> Result<Vec<Warning>> {
         let mut warnings = Vec::new();
-        self.in_context_of(present, lookup, None, question, self.shared.limits.elapsed_ms_max, |ctx| {
+        let budget = question.budget(Instant::now(), self.shared.limits.elapsed_ms_max);
+        self.in_context_of(present, lookup, None, question, &budget, |ctx| {
             let parsed = question.audience.as_ref().map(|audience| parse(audience, ctx)).transpose()?;
             // Of a question without any day its faults are told, too.
             plan_of(ctx, parsed.as_ref(), &mut warnings)?;
@@ -134,9 +134,9 @@ impl Space {
     }
 
     /// The view that a question is asked of.
-    pub(super) fn view_for(&self, question: &Question, warnings: &mut Vec<Warning>) -> Result<Arc<View>> {
+    pub(super) fn view_for(&self, question: &Question, warnings: &mut Vec<Warning>) -> Result<ViewGuard> {
         match &question.state {
-            Some(state) => Ok(self.open_state(state, "/state", warnings)?.view),
+            Some(state) => Ok(ViewGuard::from_inner(self.open_state(state, "/state", warnings)?.view)),
             None => Ok(self.store.view()),
         }
     }

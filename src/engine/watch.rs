@@ -18,9 +18,9 @@ use std::time::{Duration, Instant};
 
 use jiff::civil::Date;
 use roaring::RoaringBitmap;
-use storage::View;
 use storage::follow::{Follower, Published, Touched, Waker};
 use storage::parallel::{Rank, stand_back};
+use storage::{View, ViewGuard};
 
 use super::ask::parse_limited;
 use super::audiences::{Lookup, MembersMemory};
@@ -135,7 +135,7 @@ impl Space {
             orders: orders.clone(),
             known: Arc::clone(&known),
             members: HashMap::new(),
-            at: self.store.view(),
+            at: ViewGuard::into_inner(self.store.view()),
             day: self.store.today(),
             state_changes: self.store.state_changes(),
             took: Duration::ZERO,
@@ -495,7 +495,8 @@ impl Space {
         };
         let question = Question { as_of: Some(day), cancelled: cancelled.clone(), ..Question::default() };
         let among = among.map(|(among, _)| among);
-        self.in_context_of(view, &lookup, among, &question, self.shared.limits.elapsed_ms_max, |ctx| {
+        let budget = question.budget(Instant::now(), self.shared.limits.elapsed_ms_max);
+        self.in_context_of(view, &lookup, among, &question, &budget, |ctx| {
             let parsed = parse_limited(&Where::Text(format!("in_audience('{name}')")), ctx.limits)?;
             Ok(collect(ctx, &Binder::new(ctx, &parsed.source).plan(&parsed.ast)?, 0, u64::MAX)?)
         })

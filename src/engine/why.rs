@@ -17,7 +17,8 @@ impl Space {
         let mut warnings = Vec::new();
         let view = self.view_for(question, &mut warnings)?;
         let one_id = find_in(&view, id_type, id)?;
-        self.in_context(&view, question, self.shared.limits.elapsed_ms_max, |ctx| {
+        let budget = question.budget(start, self.shared.limits.elapsed_ms_max);
+        self.in_context(&view, question, &budget, |ctx| {
             let everyone = Where::Text("TRUE".into());
             let parsed = parse(question.audience.as_ref().unwrap_or(&everyone), ctx)?;
             let (why, more) = why(ctx, &parsed, one_id)?;

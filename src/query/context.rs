@@ -2,7 +2,6 @@
 //! Knows time and threads; knows no predicate.
 
 use std::ops::Range;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -47,18 +46,18 @@ impl Default for Limits {
 
 /// When a question must be over, and whether anyone still waits for it.
 #[derive(Debug, Clone)]
-pub struct Budget {
+pub struct Budget<'a> {
     deadline: Instant,
     elapsed_ms_max: u64,
-    cancelled: Arc<AtomicBool>,
+    cancelled: &'a AtomicBool,
 }
 
-impl Budget {
-    /// From now on.
-    pub fn new(elapsed_ms_max: u64, cancelled: Arc<AtomicBool>) -> Budget {
+impl<'a> Budget<'a> {
+    /// From a moment on.
+    pub fn new(start: Instant, elapsed_ms_max: u64, cancelled: &'a AtomicBool) -> Budget<'a> {
         // A day is as good as for ever, and keeps the sum in range.
         let elapsed = Duration::from_millis(elapsed_ms_max.min(86_400_000));
-        Budget { deadline: Instant::now() + elapsed, elapsed_ms_max, cancelled }
+        Budget { deadline: start + elapsed, elapsed_ms_max, cancelled }
     }
 
     /// Whether to go on; asked once a stripe.
@@ -86,7 +85,7 @@ pub struct Context<'a> {
     /// Its bounds.
     pub limits: &'a Limits,
     /// Its time.
-    pub budget: &'a Budget,
+    pub budget: &'a Budget<'a>,
     /// What other questions of this data version have counted.
     pub remembered: &'a Remembered,
     /// Threads that may help.

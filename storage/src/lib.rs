@@ -89,6 +89,6 @@ pub use kept::SnapshotInfo;
 pub use policy::{Clock, DatedPolicy};
 pub use schema::{EventId, IdTypeId, PropertyId, Schema, SchemaError, SchemaJson, Tag, TagId, TagType};
 pub use states::{State, StateError, StateRef, StateWalk};
-pub use store::{Options, Reply, Request, Store};
+pub use store::{Options, Reply, Request, Store, ViewGuard};
 pub use upload::{BitmapUpload, UploadMode};
 pub use view::View;

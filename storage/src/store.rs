@@ -20,7 +20,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, Guard};
 use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
 use jiff::civil::Date;
 
@@ -119,6 +119,9 @@ pub enum Request {
     /// A value's people as a bitmap.
     Bitmap(BitmapUpload),
 }
+
+/// The view that was the last when it was asked for; cheaper than to count who holds it, for as long as a question takes.
+pub type ViewGuard = Guard<Arc<View>>;
 
 /// A space, open.
 pub struct Store {
@@ -265,9 +268,9 @@ impl Store {
         Ok(())
     }
 
-    /// The last published view.
-    pub fn view(&self) -> Arc<View> {
-        self.shared.view.load_full()
+    /// The last published view. Those who keep it take it out of its guard.
+    pub fn view(&self) -> ViewGuard {
+        self.shared.view.load()
     }
 
     /// Hands a request to the writer; `reply` is called once it is durable and visible, or has failed.
@@ -348,12 +351,12 @@ impl Store {
     /// # Errors
     /// [`StateError`].
     pub fn state(&self, wanted: &StateRef) -> Result<State, StateError> {
-        self.shared.states.get(&self.shared.dir, wanted, self.today(), || self.view())
+        self.shared.states.get(&self.shared.dir, wanted, self.today(), || self.shared.view())
     }
 
     /// Goes through the states of days, one after the other.
     pub fn walk_states(&self) -> StateWalk<'_> {
-        StateWalk::new(&self.shared.states, &self.shared.dir, || self.view())
+        StateWalk::new(&self.shared.states, &self.shared.dir, || self.shared.view())
     }
 
     /// The days whose states are kept, ascending.

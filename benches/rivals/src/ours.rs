@@ -23,8 +23,8 @@ impl Ours {
     /// Answers a question and says how long that took, in milliseconds.
     pub fn ask(&self, question: &Question) -> (f64, Answer) {
         let name = &question.name;
-        let start = Instant::now();
         let asked = asked(&question.audience);
+        let start = Instant::now();
         let elapsed_ms = |start: Instant| start.elapsed().as_secs_f64() * 1e3;
         match &question.kind {
             Kind::Count => {
