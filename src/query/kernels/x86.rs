@@ -8,6 +8,22 @@ use std::arch::x86_64::*;
 use super::codes::{PageBits, Sums};
 use super::ids;
 
+/// So far ahead of what is compared codes are asked for. A comparison takes less time than memory does to bring what
+/// follows, and what it brings by itself ends with each page of 4 KiB.
+const AHEAD_BYTES: usize = 1024;
+
+/// The codes of a page by 64, those that lie ahead on their way.
+#[inline(always)]
+fn by_64<T>(codes: &[T]) -> impl Iterator<Item = &[T; 64]> {
+    codes.as_chunks::<64>().0.iter().inspect(|lanes| {
+        for line in 0..size_of_val(*lanes) / 64 {
+            let ahead = lanes.as_ptr().cast::<i8>().wrapping_add(AHEAD_BYTES + line * 64);
+            // SAFETY: nothing is read, wherever it lies.
+            unsafe { _mm_prefetch::<_MM_HINT_T0>(ahead) }
+        }
+    })
+}
+
 #[target_feature(enable = "sse4.2")]
 fn load_8(ids: &[u16; 8]) -> __m128i {
     // SAFETY: 16 bytes are there to be read; the load needs no alignment.
@@ -272,7 +288,7 @@ fn mask_of_words(a: __m256i, b: __m256i) -> u64 {
 #[target_feature(enable = "avx2")]
 pub(super) fn range_u8_by_32(codes: &[u8], low: u8, span: u8, out: &mut PageBits) {
     let (low, span) = (_mm256_set1_epi8(low as i8), _mm256_set1_epi8(span as i8));
-    for (word, codes) in out.iter_mut().zip(codes.as_chunks::<64>().0) {
+    for (word, codes) in out.iter_mut().zip(by_64(codes)) {
         let (a, b) = (_mm256_sub_epi8(load_32(&codes[..32]), low), _mm256_sub_epi8(load_32(&codes[32..]), low));
         let a = mask_of_bytes(_mm256_cmpeq_epi8(_mm256_min_epu8(a, span), a));
         *word = a | mask_of_bytes(_mm256_cmpeq_epi8(_mm256_min_epu8(b, span), b)) << 32;
@@ -283,7 +299,7 @@ pub(super) fn range_u8_by_32(codes: &[u8], low: u8, span: u8, out: &mut PageBits
 #[target_feature(enable = "avx2")]
 pub(super) fn range_u16_by_32(codes: &[u16], low: u16, span: u16, out: &mut PageBits) {
     let (low, span) = (_mm256_set1_epi16(low as i16), _mm256_set1_epi16(span as i16));
-    for (word, codes) in out.iter_mut().zip(codes.as_chunks::<64>().0) {
+    for (word, codes) in out.iter_mut().zip(by_64(codes)) {
         *word = 0;
         for (half, codes) in codes.as_chunks::<32>().0.iter().enumerate() {
             let (a, b) = (_mm256_sub_epi16(load_32(&codes[..16]), low), _mm256_sub_epi16(load_32(&codes[16..]), low));
@@ -299,7 +315,7 @@ pub(super) fn range_u32_by_32(codes: &[u32], low: u32, span: u32, out: &mut Page
     let (low, span) = (_mm256_set1_epi32(low as i32), _mm256_set1_epi32(span as i32));
     // Packing leaves the halves of the four vectors in turn.
     let in_order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
-    for (word, codes) in out.iter_mut().zip(codes.as_chunks::<64>().0) {
+    for (word, codes) in out.iter_mut().zip(by_64(codes)) {
         *word = 0;
         for (half, codes) in codes.as_chunks::<32>().0.iter().enumerate() {
             let mut is = [_mm256_setzero_si256(); 4];
@@ -328,7 +344,7 @@ pub(super) fn lookup_u8_by_32(codes: &[u8], set: &[u64; 4], out: &mut PageBits) 
     let bit_of: [u8; 32] = std::array::from_fn(|high| 1 << (high % 8));
     let (below_8, from_8, bit_of) = (load_32(&tables[0]), load_32(&tables[1]), load_32(&bit_of));
     let fifteen = _mm256_set1_epi8(15);
-    for (word, codes) in out.iter_mut().zip(codes.as_chunks::<64>().0) {
+    for (word, codes) in out.iter_mut().zip(by_64(codes)) {
         *word = 0;
         for (half, codes) in codes.as_chunks::<32>().0.iter().enumerate() {
             let codes = load_32(codes);
@@ -355,7 +371,7 @@ pub(super) fn lookup_u16_by_32(codes: &[u16], set: &[u64; 16], out: &mut PageBit
     }
     let bit_of: [u8; 32] = std::array::from_fn(|low| 1 << (low % 8));
     let (bit_of, seven, beyond) = (load_32(&bit_of), _mm256_set1_epi16(7), _mm256_set1_epi8(0x70));
-    for (word, codes) in out.iter_mut().zip(codes.as_chunks::<64>().0) {
+    for (word, codes) in out.iter_mut().zip(by_64(codes)) {
         *word = 0;
         for (half, codes) in codes.as_chunks::<32>().0.iter().enumerate() {
             let (a, b) = (load_32(&codes[..16]), load_32(&codes[16..]));
@@ -378,7 +394,7 @@ pub(super) fn lookup_u16_by_32(codes: &[u16], set: &[u64; 16], out: &mut PageBit
 #[target_feature(enable = "avx512f,avx512bw")]
 pub(super) fn range_u8(codes: &[u8], low: u8, span: u8, out: &mut PageBits) {
     let (low, span) = (_mm512_set1_epi8(low as i8), _mm512_set1_epi8(span as i8));
-    for (word, lane) in out.iter_mut().zip(codes.as_chunks::<64>().0) {
+    for (word, lane) in out.iter_mut().zip(by_64(codes)) {
         *word = _mm512_cmple_epu8_mask(_mm512_sub_epi8(load(lane), low), span);
     }
 }
@@ -387,7 +403,7 @@ pub(super) fn range_u8(codes: &[u8], low: u8, span: u8, out: &mut PageBits) {
 #[target_feature(enable = "avx512f,avx512bw")]
 pub(super) fn range_u16(codes: &[u16], low: u16, span: u16, out: &mut PageBits) {
     let (low, span) = (_mm512_set1_epi16(low as i16), _mm512_set1_epi16(span as i16));
-    for (word, lanes) in out.iter_mut().zip(codes.as_chunks::<64>().0) {
+    for (word, lanes) in out.iter_mut().zip(by_64(codes)) {
         let mark = |lane: &[u16]| u64::from(_mm512_cmple_epu16_mask(_mm512_sub_epi16(load(lane), low), span));
         *word = mark(&lanes[..32]) | mark(&lanes[32..]) << 32;
     }
@@ -397,7 +413,7 @@ pub(super) fn range_u16(codes: &[u16], low: u16, span: u16, out: &mut PageBits) 
 #[target_feature(enable = "avx512f,avx512bw")]
 pub(super) fn range_u32(codes: &[u32], low: u32, span: u32, out: &mut PageBits) {
     let (low, span) = (_mm512_set1_epi32(low as i32), _mm512_set1_epi32(span as i32));
-    for (word, lanes) in out.iter_mut().zip(codes.as_chunks::<64>().0) {
+    for (word, lanes) in out.iter_mut().zip(by_64(codes)) {
         let mark = |lane: &[u32]| u64::from(_mm512_cmple_epu32_mask(_mm512_sub_epi32(load(lane), low), span));
         *word = mark(&lanes[..16]) | mark(&lanes[16..32]) << 16 | mark(&lanes[32..48]) << 32 | mark(&lanes[48..]) << 48;
     }
@@ -407,7 +423,7 @@ pub(super) fn range_u32(codes: &[u32], low: u32, span: u32, out: &mut PageBits) 
 #[target_feature(enable = "avx512f,avx512bw,avx512vbmi")]
 pub(super) fn lookup_u8(codes: &[u8], set: &[u64; 4], out: &mut PageBits) {
     let [a, b, c, d] = set.map(|word| _mm512_movm_epi8(word));
-    for (word, lane) in out.iter_mut().zip(codes.as_chunks::<64>().0) {
+    for (word, lane) in out.iter_mut().zip(by_64(codes)) {
         let codes = load(lane);
         let low_half = _mm512_movepi8_mask(_mm512_permutex2var_epi8(a, codes, b));
         let high_half = _mm512_movepi8_mask(_mm512_permutex2var_epi8(c, codes, d));
@@ -421,7 +437,7 @@ pub(super) fn lookup_u8(codes: &[u8], set: &[u64; 4], out: &mut PageBits) {
 pub(super) fn lookup_u16(codes: &[u16], set: &[u64; 16], out: &mut PageBits) {
     let (low, high) = (load(&set[..8]), load(&set[8..]));
     let (one, fifteen) = (_mm512_set1_epi16(1), _mm512_set1_epi16(15));
-    for (word, lanes) in out.iter_mut().zip(codes.as_chunks::<64>().0) {
+    for (word, lanes) in out.iter_mut().zip(by_64(codes)) {
         let mark = |lane: &[u16]| {
             let codes = load(lane);
             // Sixteen codes share a word of the set: find it, then the code's bit in it.
@@ -440,7 +456,7 @@ macro_rules! sums {
         pub(super) fn $name(codes: &[$code], members: &PageBits) -> Sums {
             let (mut sum, mut known) = (_mm512_setzero_si512(), 0);
             let (mut least, mut most) = (_mm512_set1_epi32(-1), _mm512_setzero_si512());
-            for (word, lanes) in members.iter().zip(codes.as_chunks::<64>().0).filter(|(word, _)| **word != 0) {
+            for (word, lanes) in members.iter().zip(by_64(codes)).filter(|(word, _)| **word != 0) {
                 for (group, lane) in lanes.as_chunks::<16>().0.iter().enumerate() {
                     let codes = $widen(lane);
                     let mask = (word >> (group * 16)) as u16 & _mm512_test_epi32_mask(codes, codes);
