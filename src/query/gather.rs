@@ -19,6 +19,14 @@ pub(crate) enum PageMembers<'a> {
 }
 
 impl PageMembers<'_> {
+    /// How many they are.
+    fn count(self) -> u32 {
+        match self {
+            PageMembers::Bits(bits) => kernels::and_count_page(bits, bits),
+            PageMembers::Ids(ids) => ids.len() as u32,
+        }
+    }
+
     /// Those of them that are marked.
     pub(crate) fn count_marked(self, marks: &PageBits) -> u32 {
         match self {
@@ -111,6 +119,38 @@ pub(crate) fn for_each_value(page: &Page<'_>, members: PageMembers<'_>, mut each
             each(value);
         }
     });
+}
+
+/// Appends the known values of the members of a page. Nothing hangs on a branch: after what is unknown the next one is
+/// written to the same place.
+pub(crate) fn push_known(page: &Page<'_>, members: PageMembers<'_>, values: &mut Vec<i64>) {
+    let before = values.len();
+    values.resize(before + members.count() as usize, 0);
+    let (out, base) = (&mut values[before..], page.base.wrapping_sub(1));
+    let kept = match page.codes {
+        Codes::Constant(0) => 0,
+        Codes::Constant(code) => {
+            out.fill(base.wrapping_add(code as i64));
+            out.len()
+        }
+        Codes::U8(codes) => write_known(codes, base, members, out),
+        Codes::U16(codes) => write_known(codes, base, members, out),
+        Codes::U32(codes) => write_known(codes, base, members, out),
+        Codes::U64(codes) => write_known(codes, base, members, out),
+    };
+    values.truncate(before + kept);
+}
+
+#[inline(always)]
+fn write_known<C: Copy + Into<u64>>(codes: &[C], base: i64, members: PageMembers<'_>, out: &mut [i64]) -> usize {
+    let codes: &[C; PAGE_PROFILES as usize] = codes.as_array().expect("a page has a code for each of its profiles");
+    let mut kept = 0usize;
+    members.for_each_slot(|slot| {
+        let code: u64 = codes[slot].into();
+        out[kept] = base.wrapping_add(code as i64);
+        kept = kept.wrapping_add((code != 0).into());
+    });
+    kept
 }
 
 /// Counters by code, in four tables taken in turn: an increment need not wait for the one before of the same code.

@@ -9,17 +9,16 @@
 //! Each takes one pass over the members, of `Many` the ranks one more.
 
 use storage::TagId;
-use storage::column::Page;
 
 use super::bins::{Edges, Even};
 use super::context::Context;
 use super::error::Result;
-use super::gather::{PageMembers, for_each_value};
+use super::gather::{PageMembers, for_each_value, push_known};
 use super::number::Range;
 use super::plan::Node;
 use super::ranks::{Search, searched};
 use super::spread::Spread;
-use super::totals::{Totals, column_bounds, each_page_of, totals_of_page};
+use super::totals::{Totals, column_bounds, each_page_of};
 
 /// Cells of a grid: as many counters for each thread.
 const CELLS_MAX: i128 = 1 << 14;
@@ -61,17 +60,20 @@ impl<'a> Numbers<'a> {
             return Ok(Numbers { ctx, plan, tag, totals, form: Form::Few(values) });
         };
         let grid = Grid::new(bounds, width);
-        let (totals, counts) = ctx.fold_shares(
-            || (Totals::default(), vec![0u32; grid.cells]),
-            |(totals, counts), share| {
+        let (totals, counts, _) = ctx.fold_shares(
+            || (Totals::default(), vec![0u32; grid.cells], Vec::new()),
+            |(totals, counts, values), share| {
                 each_page_of(ctx, plan, tag, share, |page, members| {
-                    *totals = totals.merge(totals_of_page(page, members));
-                    grid.count(page, members, counts);
+                    totals.add_page(page, members, values);
+                    match members {
+                        PageMembers::Bits(_) => for_each_value(page, members, |value| grid.add(value, counts)),
+                        PageMembers::Ids(_) => values.iter().for_each(|value| grid.add(*value, counts)),
+                    }
                 })
             },
             |mut a, b| {
                 a.1.iter_mut().zip(b.1).for_each(|(a, b)| *a += b);
-                (a.0.merge(b.0), a.1)
+                (a.0.merge(b.0), a.1, a.2)
             },
         )?;
         Ok(Numbers { ctx, plan, tag, totals, form: Form::Many(grid, counts) })
@@ -125,7 +127,7 @@ fn listed(ctx: &Context<'_>, plan: &Node, members: u64, tag: TagId) -> Result<Ve
         || Vec::with_capacity(members.min(ctx.limits.listed_max) as usize),
         |values, share| {
             each_page_of(ctx, plan, tag, share, |page, members| {
-                for_each_value(page, members, |value| values.push(value));
+                push_known(page, members, values);
             })
         },
         |mut a, mut b| {
@@ -178,11 +180,10 @@ impl Grid {
         Grid { first, width, cells, even: Even::new(first, width, bounds.1), bounds }
     }
 
-    fn count(&self, page: &Page<'_>, members: PageMembers<'_>, counts: &mut [u32]) {
-        for_each_value(page, members, |value| {
-            let count = &mut counts[self.cell(value)];
-            *count = count.wrapping_add(1);
-        });
+    #[inline(always)]
+    fn add(&self, value: i64, counts: &mut [u32]) {
+        let count = &mut counts[self.cell(value)];
+        *count = count.wrapping_add(1);
     }
 
     /// The cell of a value of the column.
@@ -252,7 +253,7 @@ mod tests {
     /// Values counted on a grid, as pages are.
     fn counted(grid: &Grid, values: &[i64]) -> Vec<u32> {
         let mut counts = vec![0; grid.cells];
-        values.iter().for_each(|value| counts[grid.cell(*value)] += 1);
+        values.iter().for_each(|value| grid.add(*value, &mut counts));
         counts
     }
 

@@ -15,7 +15,8 @@ use storage::ids::STRIPE_CHUNKS;
 use super::context::Context;
 use super::error::Result;
 use super::exec::{Scratch, Share, Stripe};
-use super::gather::{PageMembers, each_page, for_each_value};
+use super::gather::{PageMembers, each_page, for_each_value, push_known};
+use super::kernels::PageBits;
 use super::number::Range;
 use super::plan::{ColumnTest, Node};
 use super::spread::Spread;
@@ -66,34 +67,40 @@ impl Search {
         ((self.guess.high.wrapping_sub(self.guess.low)) as u64 >> self.shift()) as usize + 1
     }
 
-    fn see(&self, page: &Page<'_>, members: PageMembers<'_>, seen: &mut Seen) {
-        let Some((_, high)) = page.bounds() else { return };
-        if high < self.outer.low || page.base > self.guess.high {
-            return;
-        }
+    /// Whether a page can have values that it wants to know of.
+    fn looks_at(&self, page: &Page<'_>) -> bool {
+        page.bounds().is_some_and(|(_, high)| high >= self.outer.low && page.base <= self.guess.high)
+    }
+
+    /// Sees some values.
+    fn see(&self, values: &[i64], seen: &mut Seen) {
         let (low, shift) = (self.guess.low, self.shift());
-        let mut add = |value: i64| seen.bins[(value.wrapping_sub(low) as u64 >> shift) as usize] += 1;
-        let PageMembers::Bits(bits) = members else {
-            let below = Range { low: self.outer.low, high: low.saturating_sub(1) };
-            return for_each_value(page, members, |value| {
-                if self.guess.contains(value) {
-                    add(value);
-                } else if below.contains(value) {
-                    seen.below_guess += 1;
-                }
-            });
-        };
+        if self.outer.low < low {
+            let below = Range { low: self.outer.low, high: low - 1 };
+            seen.below_guess += values.iter().filter(|value| below.contains(**value)).count() as u64;
+        }
+        for value in values.iter().filter(|value| self.guess.contains(**value)) {
+            seen.bins[(value.wrapping_sub(low) as u64 >> shift) as usize] += 1;
+        }
+    }
+
+    /// Sees the values of many members of a page, which need not be read one by one for it.
+    fn see_page(&self, page: &Page<'_>, bits: &PageBits, seen: &mut Seen) {
+        let members = PageMembers::Bits(bits);
         let mut marks = [0; PAGE_WORDS];
         if self.outer.low < self.guess.low && page.base < self.guess.low {
             ColumnTest::Range(Range { low: self.outer.low, high: self.guess.low - 1 }).mark(page, &mut marks);
             seen.below_guess += u64::from(members.count_marked(&marks));
         }
-        if high < self.guess.low {
+        if page.bounds().is_none_or(|(_, high)| high < self.guess.low) {
             return;
         }
         ColumnTest::Range(self.guess).mark(page, &mut marks);
         marks.iter_mut().zip(bits).for_each(|(mark, bit)| *mark &= bit);
-        for_each_value(page, PageMembers::Bits(&marks), add);
+        let (low, shift) = (self.guess.low, self.shift());
+        for_each_value(page, PageMembers::Bits(&marks), |value| {
+            seen.bins[(value.wrapping_sub(low) as u64 >> shift) as usize] += 1;
+        });
     }
 
     /// Narrows the search by what a pass saw.
@@ -163,18 +170,29 @@ pub(crate) fn searched(
     let mut searches: Vec<Search> = asked.into_iter().flatten().collect();
     while searches.iter().any(|search| search.found.is_none()) {
         let open: Vec<usize> = (0..searches.len()).filter(|at| searches[*at].found.is_none()).collect();
-        let fresh = || -> Vec<Seen> {
-            open.iter().map(|at| Seen { below_guess: 0, bins: vec![0; searches[*at].bin_count()] }).collect()
+        let fresh = || -> (Vec<Seen>, Vec<i64>) {
+            let seen = |at: &usize| Seen { below_guess: 0, bins: vec![0; searches[*at].bin_count()] };
+            (open.iter().map(seen).collect(), Vec::new())
         };
-        let seen = ctx.fold_shares(
+        let (seen, _) = ctx.fold_shares(
             fresh,
-            |seen, share| {
+            |(seen, values), share| {
                 each_page_of(ctx, plan, tag, share, |page, members| {
-                    open.iter().zip(seen.iter_mut()).for_each(|(at, seen)| searches[*at].see(page, members, seen));
+                    let looking = open.iter().map(|at| &searches[*at]).zip(seen.iter_mut());
+                    let mut looking = looking.filter(|(search, _)| search.looks_at(page)).peekable();
+                    match members {
+                        PageMembers::Bits(bits) => looking.for_each(|(search, seen)| search.see_page(page, bits, seen)),
+                        few if looking.peek().is_some() => {
+                            values.clear();
+                            push_known(page, few, values);
+                            looking.for_each(|(search, seen)| search.see(values, seen));
+                        }
+                        _ => {}
+                    }
                 })
             },
             |mut a, b| {
-                for (a, b) in a.iter_mut().zip(b) {
+                for (a, b) in a.0.iter_mut().zip(b.0) {
                     a.below_guess += b.below_guess;
                     a.bins.iter_mut().zip(b.bins).for_each(|(a, b)| *a += b);
                 }
@@ -217,7 +235,7 @@ fn sample(ctx: &Context<'_>, plan: &Node, tag: TagId) -> Result<Vec<i64>> {
         let mut turn = 0;
         each_page(&part.column()?, chunk, set.get(), |page, members| {
             if turn == n % 16 || matches!(members, PageMembers::Ids(_)) {
-                for_each_value(page, members, |value| values.push(value));
+                push_known(page, members, &mut values);
             }
             turn += 1;
         });

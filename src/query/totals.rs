@@ -13,7 +13,7 @@ use storage::{KNOWN, TagId, TagType};
 use super::context::Context;
 use super::error::{Error, Result};
 use super::exec::{ChunkSet, MembersRef, Scratch, Share, Stripe};
-use super::gather::{CodeCounts, PageMembers, each_page, each_page_of_set, for_each_value, slot_of};
+use super::gather::{CodeCounts, PageMembers, each_page, each_page_of_set, push_known, slot_of};
 use super::kernels;
 use super::number::Range;
 use super::plan::{ColumnTest, IdSet, Node, column_test};
@@ -41,23 +41,32 @@ impl Totals {
 
     /// Adds the values that are known.
     pub(crate) fn add_all(&mut self, values: &[i64], unknown: i64) {
-        let (mut known, mut low, mut high) = (0usize, i64::MAX, i64::MIN);
-        for value in values {
-            let is_known = *value != unknown;
-            known = known.wrapping_add(is_known.into());
-            low = low.min(if is_known { *value } else { i64::MAX });
-            high = high.max(if is_known { *value } else { i64::MIN });
-        }
+        let kernels::Known { count: known, sum, least: low, most: high } = kernels::known(values, unknown);
         if known == 0 {
             return;
         }
         let most = u128::from(low.unsigned_abs().max(high.unsigned_abs()));
         let all = values.iter().map(|value| if *value == unknown { 0 } else { *value });
         let sum = match most * values.len() as u128 {
-            most if most < 1 << 63 => all.fold(0i64, i64::wrapping_add).into(),
+            most if most < 1 << 63 => sum.into(),
             _ => all.map(i128::from).sum(),
         };
         *self = self.merge(Totals { known: known as u64, sum, bounds: Some((low, high)) });
+    }
+
+    /// Adds the members of a page. Of few, their known values are in `values` then.
+    pub(crate) fn add_page(&mut self, page: &Page<'_>, members: PageMembers<'_>, values: &mut Vec<i64>) {
+        values.clear();
+        let PageMembers::Bits(bits) = members else {
+            push_known(page, members, values);
+            return self.add_all(values, i64::MIN);
+        };
+        let sums = kernels::sums(page, bits);
+        let known = u64::from(sums.known);
+        // A code is its value less the base, plus one.
+        let sum = sums.sum as i128 + i128::from(known) * (i128::from(page.base) - 1);
+        let value = |code: u64| page.base.wrapping_add(code as i64 - 1);
+        *self = self.merge(Totals { known, sum, bounds: (known > 0).then(|| (value(sums.least), value(sums.most))) });
     }
 
     /// What both come to.
@@ -129,34 +138,13 @@ fn map_chunks<T: Send>(ctx: &Context<'_>, plan: &Node, made: impl Fn(ChunkSet) -
 /// The budget's, or damage of the store.
 pub fn totals(ctx: &Context<'_>, plan: &Node, tag: TagId) -> Result<Totals> {
     ctx.fold_shares(
-        Totals::default,
-        |totals, share| {
-            each_page_of(ctx, plan, tag, share, |page, members| *totals = totals.merge(totals_of_page(page, members)))
+        || (Totals::default(), Vec::new()),
+        |(totals, values), share| {
+            each_page_of(ctx, plan, tag, share, |page, members| totals.add_page(page, members, values))
         },
-        Totals::merge,
+        |a, b| (a.0.merge(b.0), a.1),
     )
-}
-
-/// Totals of the members of a page.
-pub(crate) fn totals_of_page(page: &Page<'_>, members: PageMembers<'_>) -> Totals {
-    let mut totals = Totals::default();
-    match members {
-        PageMembers::Bits(bits) => {
-            let sums = kernels::sums(page, bits);
-            totals.known = sums.known.into();
-            // A code is its value less the base, plus one.
-            totals.sum = sums.sum as i128 + i128::from(sums.known) * (i128::from(page.base) - 1);
-            let value = |code: u64| page.base.wrapping_add(code as i64 - 1);
-            totals.bounds = (sums.known > 0).then(|| (value(sums.least), value(sums.most)));
-        }
-        ids => for_each_value(page, ids, |value| {
-            totals.known += 1;
-            totals.sum += i128::from(value);
-            let (low, high) = totals.bounds.unwrap_or((value, value));
-            totals.bounds = Some((low.min(value), high.max(value)));
-        }),
-    }
-    totals
+    .map(|(totals, _)| totals)
 }
 
 /// Calls `each` with every page of a tag that has members of a plan in a share, and with them.

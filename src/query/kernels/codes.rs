@@ -30,6 +30,34 @@ pub struct Sums {
     pub most: u64,
 }
 
+/// The known of some values.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Known {
+    /// How many.
+    pub count: usize,
+    /// The lower 64 bits of their sum.
+    pub sum: i64,
+    /// Least value; `i64::MAX` of none.
+    pub least: i64,
+    /// Greatest value; `i64::MIN` of none.
+    pub most: i64,
+}
+
+at_levels! {
+    /// Number, sum and bounds of the values other than `unknown`.
+    pub fn known(values: &[i64], unknown: i64) -> Known {
+        let mut known = Known { count: 0, sum: 0, least: i64::MAX, most: i64::MIN };
+        for value in values {
+            let is_known = *value != unknown;
+            known.count = known.count.wrapping_add(is_known.into());
+            known.sum = known.sum.wrapping_add(if is_known { *value } else { 0 });
+            known.least = known.least.min(if is_known { *value } else { i64::MAX });
+            known.most = known.most.max(if is_known { *value } else { i64::MIN });
+        }
+        known
+    }
+}
+
 /// Marks the ids of a page whose code lies in `low..=high`; `low` is at least 1, so unknown is left out.
 pub fn range(page: &Page<'_>, low: u64, high: u64, out: &mut PageBits) {
     debug_assert!(low > 0 && low <= high);

@@ -26,8 +26,8 @@ mod words;
 mod x86;
 
 pub use codes::{
-    CodeSet, MEAN_SUM_BITS, PageBits, PagePlaces, Sums, bucket_hash, bucket_hashes, code_set, lookup, means, range,
-    range_i64, range_u16, range_u32, sum_and_count, sums, write_places,
+    CodeSet, Known, MEAN_SUM_BITS, PageBits, PagePlaces, Sums, bucket_hash, bucket_hashes, code_set, known, lookup,
+    means, range, range_i64, range_u16, range_u32, sum_and_count, sums, write_places,
 };
 pub use histogram::{SMALL_CODES, SmallCounts, count_small};
 pub use ids::{
