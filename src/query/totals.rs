@@ -7,7 +7,7 @@ use storage::column::{Page, width_for};
 use storage::container::ContainerRef;
 use storage::field::FieldId;
 use storage::ids::{CHUNK_PAGES, CHUNK_PROFILES, PAGE_PROFILES, STRIPE_CHUNKS};
-use storage::lists::ListsView;
+use storage::lists::{List, ListsView};
 use storage::{KNOWN, TagId, TagType};
 
 use super::context::Context;
@@ -345,6 +345,12 @@ pub fn tally(ctx: &Context<'_>, plan: &Node, tag: TagId) -> Result<Tally> {
     Ok(tally)
 }
 
+/// So many lists ahead of the one that is read are asked for.
+const LISTS_AHEAD: usize = 16;
+/// So many lists are found before they are read.
+const LISTS_HELD: usize = 256;
+/// Of so many members of a chunk most lines of a container are looked at.
+const FETCHED_MIN: u32 = 128;
 /// Time of going to a page of codes.
 const PAGE_NS: u64 = 10;
 /// Time of fetching a line of the cache that is not read in a row, from further away than the second cache.
@@ -404,7 +410,12 @@ fn tally_share(
         let (set, count) = (members.get(), members.count());
         tally.members += u64::from(count);
         if is_by_bitmaps(count, matches!(set, MembersRef::Ids(_)), chunk) {
-            for (value, bitmap) in &by_value {
+            for (at, (value, bitmap)) in by_value.iter().enumerate() {
+                if let Some((_, next)) = by_value.get(at + 1)
+                    && count >= FETCHED_MIN
+                {
+                    kernels::fetch(next.containers[chunk]);
+                }
                 tally.add(value.0, set.count_in(bitmap.containers[chunk]).into());
             }
         } else if is_set {
@@ -429,20 +440,34 @@ fn count_in_ns(members: u64, are_ids: bool, container: ContainerRef<'_>) -> u64 
     }
 }
 
-/// Counts the codes of the lists of a chunk's members; code 0 is for nobody.
-fn add_lists(counts: &mut CodeCounts, lists: &ListsView<'_>, chunk: usize, set: MembersRef<'_>) {
+/// Counts the codes of the lists of a chunk's members; code 0 is for nobody. How long each list is is as good as random, so
+/// that nothing beyond the one that is read is on its way, unless it is asked for.
+fn add_lists(counts: &mut CodeCounts, all: &ListsView<'_>, chunk: usize, set: MembersRef<'_>) {
     let mut places = [0; PAGE_PROFILES as usize + kernels::WRITTEN_BEYOND];
+    let mut lists = Vec::new();
+    let mut drain = |lists: &mut Vec<List<'_>>| {
+        for (at, list) in lists.iter().enumerate() {
+            if let Some(ahead) = lists.get(at + LISTS_AHEAD) {
+                kernels::fetch_list(*ahead);
+            }
+            list.for_each(|code| counts.add(code as usize + 1));
+        }
+        lists.clear();
+    };
     each_page_of_set(set, |page, members| {
-        let Some(page) = lists.page(chunk * CHUNK_PAGES + page) else { return };
-        let add = |value: u32| counts.add(value as usize + 1);
+        let Some(page) = all.page(chunk * CHUNK_PAGES + page) else { return };
         match members {
             PageMembers::Bits(bits) => {
                 let count = kernels::write_places(bits, &mut places);
-                page.for_each_code(places[..count].iter().map(|place| usize::from(*place)), add);
+                page.push(places[..count].iter().map(|place| usize::from(*place)), &mut lists);
             }
-            PageMembers::Ids(ids) => page.for_each_code(ids.iter().map(|low| slot_of(*low)), add),
+            PageMembers::Ids(ids) => page.push(ids.iter().map(|low| slot_of(*low)), &mut lists),
+        }
+        if lists.len() >= LISTS_HELD {
+            drain(&mut lists);
         }
     });
+    drain(&mut lists);
 }
 
 #[cfg(test)]

@@ -95,30 +95,33 @@ pub struct PageLists<'a> {
     codes: List<'a>,
 }
 
-impl PageLists<'_> {
-    /// Calls `each` with every code of some slots, each below 4,096. Widths are looked at once.
+impl<'a> PageLists<'a> {
+    /// Appends the lists of some slots, each below 4,096. Widths are looked at once.
     #[inline(always)]
-    pub fn for_each_code(&self, slots: impl Iterator<Item = usize>, mut each: impl FnMut(u32)) {
+    pub fn push(&self, slots: impl Iterator<Item = usize>, lists: &mut Vec<List<'a>>) {
         match (self.ends, self.codes) {
-            (Ends::U16(ends), List::U8(codes)) => slots.for_each(|slot| codes_of(ends, codes, slot, &mut each)),
-            (Ends::U16(ends), List::U16(codes)) => slots.for_each(|slot| codes_of(ends, codes, slot, &mut each)),
-            (Ends::U16(ends), List::U32(codes)) => slots.for_each(|slot| codes_of(ends, codes, slot, &mut each)),
-            (Ends::U32(ends), List::U8(codes)) => slots.for_each(|slot| codes_of(ends, codes, slot, &mut each)),
-            (Ends::U32(ends), List::U16(codes)) => slots.for_each(|slot| codes_of(ends, codes, slot, &mut each)),
-            (Ends::U32(ends), List::U32(codes)) => slots.for_each(|slot| codes_of(ends, codes, slot, &mut each)),
+            (Ends::U16(ends), List::U8(codes)) => lists.extend(slots.map(|slot| List::U8(codes_of(ends, codes, slot)))),
+            (Ends::U16(ends), List::U16(codes)) => {
+                lists.extend(slots.map(|slot| List::U16(codes_of(ends, codes, slot))))
+            }
+            (Ends::U16(ends), List::U32(codes)) => {
+                lists.extend(slots.map(|slot| List::U32(codes_of(ends, codes, slot))))
+            }
+            (Ends::U32(ends), List::U8(codes)) => lists.extend(slots.map(|slot| List::U8(codes_of(ends, codes, slot)))),
+            (Ends::U32(ends), List::U16(codes)) => {
+                lists.extend(slots.map(|slot| List::U16(codes_of(ends, codes, slot))))
+            }
+            (Ends::U32(ends), List::U32(codes)) => {
+                lists.extend(slots.map(|slot| List::U32(codes_of(ends, codes, slot))))
+            }
         }
     }
 }
 
 #[inline(always)]
-fn codes_of<E: Copy + Into<u32>, C: Copy + Into<u32>>(
-    ends: &[E],
-    codes: &[C],
-    slot: usize,
-    each: &mut impl FnMut(u32),
-) {
+fn codes_of<'a, E: Copy + Into<u32>, C>(ends: &[E], codes: &'a [C], slot: usize) -> &'a [C] {
     let start = if slot == 0 { 0 } else { ends[slot - 1].into() };
-    codes[start as usize..ends[slot].into() as usize].iter().for_each(|code| each((*code).into()));
+    &codes[start as usize..ends[slot].into() as usize]
 }
 
 impl<'a> ListsView<'a> {

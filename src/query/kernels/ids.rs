@@ -4,6 +4,7 @@
 
 use storage::container::{Bits, ContainerRef, bit};
 use storage::ids::CHUNK_WORDS;
+use storage::lists::List;
 
 use super::level::at_levels;
 use super::level::{Level, level};
@@ -32,6 +33,33 @@ pub fn count_in_bits(container: ContainerRef<'_>, bits: &Bits) -> u32 {
         ContainerRef::Bits(other, _) => words::and_terms_count(&[(other, 0), (bits, 0)]),
         ContainerRef::Runs(runs, _) => runs_count(bits, runs),
     }
+}
+
+/// Has a container brought nearer, which is counted in next: memory is far, and its containers are too small for it to see
+/// what comes.
+pub fn fetch(container: ContainerRef<'_>) {
+    #[cfg(target_arch = "x86_64")]
+    match container {
+        ContainerRef::Empty => {}
+        ContainerRef::Array(ids) => x86::fetch(ids),
+        ContainerRef::Bits(bits, _) => x86::fetch(bits),
+        ContainerRef::Runs(runs, _) => x86::fetch(runs),
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = container;
+}
+
+/// Has the beginning of a list brought nearer, which is read soon.
+#[inline(always)]
+pub fn fetch_list(list: List<'_>) {
+    #[cfg(target_arch = "x86_64")]
+    match list {
+        List::U8(codes) => x86::fetch(codes.get(..1).unwrap_or_default()),
+        List::U16(codes) => x86::fetch(codes.get(..1).unwrap_or_default()),
+        List::U32(codes) => x86::fetch(codes.get(..1).unwrap_or_default()),
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = list;
 }
 
 /// Number of sorted ids that are in a container.

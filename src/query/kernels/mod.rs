@@ -31,7 +31,8 @@ pub use codes::{
 };
 pub use histogram::{SMALL_CODES, SmallCounts, count_small};
 pub use ids::{
-    WRITTEN_BEYOND, and_not_ids, count_in_bits, count_in_ids, for_each_bit, push_bits, retain_in_container, write_bits,
+    WRITTEN_BEYOND, and_not_ids, count_in_bits, count_in_ids, fetch, fetch_list, for_each_bit, push_bits,
+    retain_in_container, write_bits,
 };
 pub use level::{Level, level};
 pub use program::{Operand, Program, Room};

@@ -24,6 +24,16 @@ fn by_64<T>(codes: &[T]) -> impl Iterator<Item = &[T; 64]> {
     })
 }
 
+/// Asks for all lines of some values, which are read soon.
+#[inline(always)]
+pub(super) fn fetch<T>(values: &[T]) {
+    let first = values.as_ptr().cast::<i8>();
+    for at in (0..size_of_val(values)).step_by(64) {
+        // SAFETY: nothing is read.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(first.wrapping_add(at)) }
+    }
+}
+
 #[target_feature(enable = "sse4.2")]
 fn load_8(ids: &[u16; 8]) -> __m128i {
     // SAFETY: 16 bytes are there to be read; the load needs no alignment.
