@@ -62,8 +62,10 @@ pub struct Question {
 }
 
 impl Question {
-    /// Its time from a moment on, as it asks for but no longer than it may.
+    /// Its time from a moment on, as it asks for but no longer than it may. Of an earlier state, which may have had to be
+    /// opened first, from now on.
     pub(super) fn budget(&self, start: Instant, elapsed_ms_max: u64) -> Budget<'_> {
+        let start = if self.state.is_some() { Instant::now() } else { start };
         let elapsed_ms = self.timeout_ms.map_or(elapsed_ms_max, |ms| ms.min(elapsed_ms_max));
         Budget::new(start, elapsed_ms, &self.cancelled)
     }

@@ -350,7 +350,8 @@ impl Space {
         }
         // Names, types and values are looked up once here, so that a definition that cannot be asked is not saved.
         let question = Question::default();
-        let budget = question.budget(start, lookup.limits.elapsed_ms_max);
+        // Others may have been waited for.
+        let budget = question.budget(Instant::now(), lookup.limits.elapsed_ms_max);
         self.in_context(&view, &question, &budget, |ctx| {
             Binder::new(ctx, &parsed.source).plan(&parsed.ast).map_err(|error| placed(error.into()))
         })?;

@@ -324,3 +324,49 @@ fn retain_at(
     }
     kept
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn known_values_are_those_that_are_met_one_by_one(
+            (width, base) in (0usize..5, -70_000i64..70_000),
+            unknown_of in 1u64..5,
+            step in 1usize..900,
+            seed in any::<u64>(),
+        ) {
+            let mut state = seed;
+            let mut next = || {
+                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                state >> 33
+            };
+            let codes: Vec<u64> =
+                (0..PAGE).map(|_| if next() % unknown_of == 0 { 0 } else { next() % 255 + 1 }).collect();
+            let u8s: Vec<u8> = codes.iter().map(|code| *code as u8).collect();
+            let u16s: Vec<u16> = codes.iter().map(|code| *code as u16).collect();
+            let u32s: Vec<u32> = codes.iter().map(|code| *code as u32).collect();
+            let codes = match width {
+                0 => Codes::Constant(next() % 3),
+                1 => Codes::U8(&u8s),
+                2 => Codes::U16(&u16s),
+                3 => Codes::U32(&u32s),
+                _ => Codes::U64(&codes),
+            };
+            let page = Page { base, max_code: 255, codes };
+            let ids: Vec<u16> = (0..PAGE).step_by(step).map(|slot| slot + 3 * PAGE).collect();
+            let mut bits = [0; PAGE_WORDS];
+            ids.iter().for_each(|low| bits[slot_of(*low) / 64] |= 1 << (low % 64));
+            let mut wanted = vec![7];
+            for_each_value(&page, PageMembers::Ids(&ids), |value| wanted.push(value));
+            for members in [PageMembers::Ids(&ids), PageMembers::Bits(&bits), PageMembers::Ids(&[])] {
+                let mut values = vec![7];
+                push_known(&page, members, &mut values);
+                let is_nobody = matches!(members, PageMembers::Ids([]));
+                prop_assert_eq!(&values[..], if is_nobody { &wanted[..1] } else { &wanted[..] });
+            }
+        }
+    }
+}

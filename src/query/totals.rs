@@ -391,6 +391,7 @@ fn tally_share(
     }
     let known = bitmaps.value(KNOWN);
     let mut scratch = Scratch::default();
+    let mut found_lists = Vec::new();
     let is_set = tag_type == Some(TagType::Set);
     let code_lines = u64::from(CHUNK_PROFILES) * width_for(field.values().count().into()) as u64 / LINE_BYTES;
     let is_by_bitmaps = |members: u32, are_ids: bool, chunk: usize| {
@@ -419,7 +420,7 @@ fn tally_share(
                 tally.add(value.0, set.count_in(bitmap.containers[chunk]).into());
             }
         } else if is_set {
-            add_lists(by_code, &lists, chunk, set);
+            add_lists(by_code, &lists, chunk, set, &mut found_lists);
         } else if tag_type == Some(TagType::Category) {
             each_page(&column, chunk, set, |page, members| by_code.add_page(page, members, 0));
         }
@@ -440,34 +441,45 @@ fn count_in_ns(members: u64, are_ids: bool, container: ContainerRef<'_>) -> u64 
     }
 }
 
-/// Counts the codes of the lists of a chunk's members; code 0 is for nobody. How long each list is is as good as random, so
-/// that nothing beyond the one that is read is on its way, unless it is asked for.
-fn add_lists(counts: &mut CodeCounts, all: &ListsView<'_>, chunk: usize, set: MembersRef<'_>) {
+/// Counts the codes of the lists of a chunk's members; code 0 is for nobody. `found` is empty before and after.
+fn add_lists<'a>(
+    counts: &mut CodeCounts,
+    lists: &ListsView<'a>,
+    chunk: usize,
+    set: MembersRef<'_>,
+    found: &mut Vec<List<'a>>,
+) {
     let mut places = [0; PAGE_PROFILES as usize + kernels::WRITTEN_BEYOND];
-    let mut lists = Vec::new();
-    let mut drain = |lists: &mut Vec<List<'_>>| {
-        for (at, list) in lists.iter().enumerate() {
-            if let Some(ahead) = lists.get(at + LISTS_AHEAD) {
-                kernels::fetch_list(*ahead);
-            }
-            list.for_each(|code| counts.add(code as usize + 1));
-        }
-        lists.clear();
-    };
     each_page_of_set(set, |page, members| {
-        let Some(page) = all.page(chunk * CHUNK_PAGES + page) else { return };
+        let Some(page) = lists.page(chunk * CHUNK_PAGES + page) else { return };
         match members {
             PageMembers::Bits(bits) => {
                 let count = kernels::write_places(bits, &mut places);
-                page.push(places[..count].iter().map(|place| usize::from(*place)), &mut lists);
+                for places in places[..count].chunks(LISTS_HELD) {
+                    page.push(places.iter().map(|place| usize::from(*place)), found);
+                    drain_lists(counts, found);
+                }
             }
-            PageMembers::Ids(ids) => page.push(ids.iter().map(|low| slot_of(*low)), &mut lists),
+            PageMembers::Ids(ids) => page.push(ids.iter().map(|low| slot_of(*low)), found),
         }
-        if lists.len() >= LISTS_HELD {
-            drain(&mut lists);
+        if found.len() >= LISTS_HELD {
+            drain_lists(counts, found);
         }
     });
-    drain(&mut lists);
+    drain_lists(counts, found);
+}
+
+/// Counts the codes of some lists. How long each is is as good as random, so that nothing beyond the one that is read is on
+/// its way, unless it is asked for.
+fn drain_lists(counts: &mut CodeCounts, found: &mut Vec<List<'_>>) {
+    found.iter().take(LISTS_AHEAD).for_each(|list| kernels::fetch_list(*list));
+    for (at, list) in found.iter().enumerate() {
+        if let Some(ahead) = found.get(at + LISTS_AHEAD) {
+            kernels::fetch_list(*ahead);
+        }
+        list.for_each(|code| counts.add(code as usize + 1));
+    }
+    found.clear();
 }
 
 #[cfg(test)]
@@ -477,12 +489,16 @@ mod tests {
     #[test]
     fn all_at_once_are_one_after_the_other() {
         const LARGE: i64 = 1 << 62;
-        for values in [vec![], vec![7], vec![3, 3], vec![3, -5, 9, 3], vec![LARGE, -LARGE, 5, LARGE, LARGE]] {
-            let mut wanted = Totals { known: 1, sum: 4, bounds: Some((4, 4)) };
-            let mut found = wanted;
-            values.iter().filter(|value| **value != 3).for_each(|value| wanted.add(*value));
-            found.add_all(&values, 3);
-            assert_eq!(found, wanted, "{values:?}");
+        let many = |least: i64, step: i64| (0..301).map(|at| if at % 7 == 0 { 3 } else { least + at * step }).collect();
+        let few = [vec![], vec![7], vec![3, 3], vec![3, -5, 9, 3], vec![LARGE, -LARGE, 5, LARGE, LARGE]];
+        for values in few.into_iter().chain([many(-1_000, 17), many(4, 1), many(LARGE, 5), many(-LARGE, -5)]) {
+            kernels::at_each_level(|level| {
+                let mut wanted = Totals { known: 1, sum: 4, bounds: Some((4, 4)) };
+                let mut found = wanted;
+                values.iter().filter(|value| **value != 3).for_each(|value| wanted.add(*value));
+                found.add_all(&values, 3);
+                assert_eq!(found, wanted, "{level:?}: {values:?}");
+            });
         }
     }
 }

@@ -15,22 +15,27 @@ const AHEAD_BYTES: usize = 1024;
 /// The codes of a page by 64, those that lie ahead on their way.
 #[inline(always)]
 fn by_64<T>(codes: &[T]) -> impl Iterator<Item = &[T; 64]> {
-    codes.as_chunks::<64>().0.iter().inspect(|lanes| {
-        for line in 0..size_of_val(*lanes) / 64 {
-            let ahead = lanes.as_ptr().cast::<i8>().wrapping_add(AHEAD_BYTES + line * 64);
-            // SAFETY: nothing is read, wherever it lies.
-            unsafe { _mm_prefetch::<_MM_HINT_T0>(ahead) }
-        }
-    })
+    codes.as_chunks::<64>().0.iter().inspect(|lanes| fetch_ahead(lanes))
+}
+
+/// Asks for the codes that lie as far ahead of some as they are to be.
+#[inline(always)]
+fn fetch_ahead<T>(lanes: &[T; 64]) {
+    for line in 0..size_of_val(lanes) / 64 {
+        let ahead = lanes.as_ptr().cast::<i8>().wrapping_add(AHEAD_BYTES + line * 64);
+        // SAFETY: nothing is read, wherever it lies.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(ahead) }
+    }
 }
 
 /// Asks for all lines of some values, which are read soon.
 #[inline(always)]
 pub(super) fn fetch<T>(values: &[T]) {
     let first = values.as_ptr().cast::<i8>();
-    for at in (0..size_of_val(values)).step_by(64) {
+    let in_line = first.addr() % 64;
+    for at in (0..in_line + size_of_val(values)).step_by(64) {
         // SAFETY: nothing is read.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(first.wrapping_add(at)) }
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(first.wrapping_sub(in_line).wrapping_add(at)) }
     }
 }
 
@@ -466,7 +471,9 @@ macro_rules! sums {
         pub(super) fn $name(codes: &[$code], members: &PageBits) -> Sums {
             let (mut sum, mut known) = (_mm512_setzero_si512(), 0);
             let (mut least, mut most) = (_mm512_set1_epi32(-1), _mm512_setzero_si512());
-            for (word, lanes) in members.iter().zip(by_64(codes)).filter(|(word, _)| **word != 0) {
+            let all = members.iter().zip(codes.as_chunks::<64>().0);
+            for (word, lanes) in all.filter(|(word, _)| **word != 0) {
+                fetch_ahead(lanes);
                 for (group, lane) in lanes.as_chunks::<16>().0.iter().enumerate() {
                     let codes = $widen(lane);
                     let mask = (word >> (group * 16)) as u16 & _mm512_test_epi32_mask(codes, codes);
