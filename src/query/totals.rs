@@ -460,10 +460,12 @@ fn add_lists<'a>(
                     drain_lists(counts, found);
                 }
             }
-            PageMembers::Ids(ids) => page.push(ids.iter().map(|low| slot_of(*low)), found),
-        }
-        if found.len() >= LISTS_HELD {
-            drain_lists(counts, found);
+            PageMembers::Ids(ids) => {
+                page.push(ids.iter().map(|low| slot_of(*low)), found);
+                if found.len() >= LISTS_HELD {
+                    drain_lists(counts, found);
+                }
+            }
         }
     });
     drain_lists(counts, found);
